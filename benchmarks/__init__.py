@@ -1,0 +1,1 @@
+"""Each figure in the README has its command here."""

@@ -1,0 +1,213 @@
+"""The laws over a whole corpus, counted in Polars: for each, what is and what must be.
+
+Great Expectations judges the counts; the tables themselves never pass through pandas. A law gives two
+numbers that must be equal, and up to five rows of the tables that break it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAX_EXAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The published tables of one corpus, lazily; METRICS is small and in memory."""
+
+    documents: pl.LazyFrame
+    sentences: pl.LazyFrame
+    ledger: pl.LazyFrame
+    metrics: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Measure:
+    """What a law found."""
+
+    is_: int
+    must_be: int
+    rows: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Law:
+    """One law: a stable name, a sentence, and how it is measured."""
+
+    name: str
+    what: str
+    measure: Callable[[Tables], Measure]
+
+
+def _none_of(offenders: pl.LazyFrame) -> Measure:
+    """There must be no such rows."""
+    count = int(offenders.select(pl.len()).collect(engine="streaming").item())
+    rows = offenders.head(MAX_EXAMPLES).collect().to_dicts() if count else []
+    return Measure(count, 0, rows)
+
+
+def _count(frame: pl.LazyFrame) -> int:
+    return int(frame.select(pl.len()).collect(engine="streaming").item())
+
+
+def _step(metrics: pl.DataFrame, step: str, column: str) -> int:
+    """A count of a step as a whole; 0 where the step did not run."""
+    found = metrics.filter((pl.col("step") == step) & pl.col("rule").is_null())[column]
+    return int(found.sum() or 0)
+
+
+_IS_DROP = pl.col("action") == "drop"
+_BLOCK = ["document_id", "block"]
+_UNIT = [*_BLOCK, "sentence"]
+
+
+def _dropped_blocks(tables: Tables) -> pl.LazyFrame:
+    whole = _IS_DROP & pl.col("sentence").is_null() & pl.col("block").is_not_null()
+    return tables.ledger.filter(whole)
+
+
+def _dropped_sentences(tables: Tables) -> pl.LazyFrame:
+    return tables.ledger.filter(_IS_DROP & pl.col("sentence").is_not_null())
+
+
+def _split_blocks(tables: Tables) -> pl.LazyFrame:
+    """Blocks that were cut into sentences, kept or dropped."""
+    parts = [tables.sentences.select(_BLOCK), _dropped_sentences(tables).select(_BLOCK)]
+    return pl.concat(parts).unique()
+
+
+def every_block_once(tables: Tables) -> Measure:
+    """Blocks read = blocks dropped whole + blocks that have sentences."""
+    found = _count(_dropped_blocks(tables)) + _count(_split_blocks(tables))
+    return Measure(found, _step(tables.metrics, "read", "units_out"), [])
+
+
+def no_block_twice(tables: Tables) -> Measure:
+    """No block is both dropped whole and kept, or dropped twice."""
+    dropped = _dropped_blocks(tables)
+    both = dropped.join(_split_blocks(tables), on=_BLOCK, how="semi")
+    twice = dropped.filter(pl.len().over(_BLOCK) > 1)
+    return _none_of(pl.concat([both, twice]).select(*_BLOCK, "step", "rule", "before"))
+
+
+def every_sentence_once(tables: Tables) -> Measure:
+    """Sentences cut = sentences kept + sentences dropped."""
+    found = _count(tables.sentences) + _count(_dropped_sentences(tables))
+    return Measure(found, _step(tables.metrics, "repeats", "units_in"), [])
+
+
+def no_sentence_twice(tables: Tables) -> Measure:
+    """No sentence is both kept and dropped, or dropped twice."""
+    dropped = _dropped_sentences(tables)
+    both = dropped.join(tables.sentences, on=_UNIT, how="semi")
+    twice = dropped.filter(pl.len().over(_UNIT) > 1)
+    return _none_of(pl.concat([both, twice]).select(*_UNIT, "step", "rule", "before"))
+
+
+def steps_add_up(tables: Tables) -> Measure:
+    """What came into a step went on or was dropped, and what went on came into the next."""
+    steps = tables.metrics.filter(pl.col("rule").is_null() & (pl.col("unit") != "page"))
+    before = pl.col("units_out").shift(1).over("unit")
+    broken = steps.with_columns(came=before).filter(
+        (pl.col("units_in") != pl.col("units_out") + pl.col("units_dropped"))
+        | (pl.col("came").is_not_null() & (pl.col("came") != pl.col("units_in")))
+    )
+    return _none_of(broken.lazy())
+
+
+def ledger_matches_metrics(tables: Tables) -> Measure:
+    """The ledger has as many rows a rule as the rule counted."""
+    rows = tables.ledger.group_by("step", "rule").agg(
+        in_ledger=pl.col("action").is_in(["drop", "edit"]).sum()
+    )
+    counted = tables.metrics.lazy().filter(pl.col("rule").is_not_null())
+    both = rows.filter(pl.col("in_ledger") > 0).join(
+        counted.select("step", "rule", counted=pl.col("units_dropped") + pl.col("units_edited")),
+        on=["step", "rule"],
+        how="full",
+        coalesce=True,
+    )
+    differ = pl.col("in_ledger").fill_null(0) != pl.col("counted").fill_null(0)
+    return _none_of(both.filter(differ))
+
+
+def repeats_point_home(tables: Tables) -> Measure:
+    """kept_at of every repeat is the id of a kept sentence."""
+    repeats = tables.ledger.filter(pl.col("kept_at").is_not_null())
+    lost = repeats.join(tables.sentences.select(kept_at="id"), on="kept_at", how="anti")
+    return _none_of(lost.select(*_UNIT, "before", "kept_at"))
+
+
+def text_stands_where_said(tables: Tables) -> Measure:
+    """end - start is the length of the text, unless the sentence itself was edited."""
+    edited = tables.ledger.filter((pl.col("action") == "edit") & pl.col("sentence").is_not_null())
+    wrong = tables.sentences.filter(
+        pl.col("end").cast(pl.Int64) - pl.col("start").cast(pl.Int64)
+        != pl.col("text").str.len_chars().cast(pl.Int64)
+    ).join(edited, on=_UNIT, how="anti")
+    return _none_of(wrong.select("id", "start", "end", "text"))
+
+
+def spans_do_not_overlap(tables: Tables) -> Measure:
+    """Within a document, a sentence ends before the next begins."""
+    following = pl.col("start").shift(-1).over("document_id", order_by=["start", "end"])
+    overlap = tables.sentences.select("id", "document_id", "start", "end").with_columns(
+        next_start=following
+    )
+    return _none_of(overlap.filter(pl.col("end") > pl.col("next_start")))
+
+
+def documents_count_their_sentences(tables: Tables) -> Measure:
+    """n_sentences of each document is its number of rows in sentences, and none is without."""
+    counted = tables.sentences.group_by("document_id").agg(counted=pl.len())
+    both = tables.documents.select("id", "source", "n_sentences").join(
+        counted, left_on="id", right_on="document_id", how="full", coalesce=True
+    )
+    return _none_of(both.filter(pl.col("n_sentences").ne_missing(pl.col("counted"))))
+
+
+def ids_are_unique(tables: Tables) -> Measure:
+    """No two documents, and no two sentences, share an id."""
+    doubled = [
+        frame.group_by("id").agg(copies=pl.len()).filter(pl.col("copies") > 1)
+        for frame in (tables.documents, tables.sentences)
+    ]
+    return _none_of(pl.concat(doubled))
+
+
+LAWS = (
+    Law("conservation", "every block read was dropped or has sentences", every_block_once),
+    Law("conservation-once", "no block is dropped twice, or dropped and kept", no_block_twice),
+    Law("conservation-sentences", "every sentence cut was kept or dropped", every_sentence_once),
+    Law("conservation-sentences-once", "no sentence is dropped and kept", no_sentence_twice),
+    Law("steps-add-up", "each step passes on what it did not drop", steps_add_up),
+    Law("ledger-complete", "the ledger has a row for all that a rule did", ledger_matches_metrics),
+    Law("kept-at", "the copy a repeat points at was kept", repeats_point_home),
+    Law("replay", "start and end span the text", text_stands_where_said),
+    Law("replay-order", "sentences of a document do not overlap", spans_do_not_overlap),
+    Law("counts", "documents count their sentences", documents_count_their_sentences),
+    Law("keys", "ids are unique", ids_are_unique),
+)
+
+
+def measure_laws(tables: Tables) -> tuple[pl.DataFrame, dict[str, list[dict[str, Any]]]]:
+    """Measure every law.
+
+    Out: one row a law (`law`, `is`, `must_be`, `difference`), and rows that break it by law.
+    """
+    measures = {law.name: law.measure(tables) for law in LAWS}
+    frame = pl.DataFrame(
+        {
+            "law": list(measures),
+            "is": [m.is_ for m in measures.values()],
+            "must_be": [m.must_be for m in measures.values()],
+            "difference": [m.is_ - m.must_be for m in measures.values()],
+        }
+    )
+    return frame, {name: m.rows for name, m in measures.items() if m.rows}

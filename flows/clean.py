@@ -1,0 +1,396 @@
+"""The plan of a run: read, judge, publish. Plain functions on paths; who maps them is up to the caller.
+
+1. read, a shard at a time: everything that needs only the page. Cached by content, settings, code.
+2. judge, over all keys at once: which sentences stand earlier in the corpus. Recomputed in every run,
+   which is what makes increments equal a fresh run.
+3. publish, a part at a time: apply the verdicts and write the tables, gate them, switch.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from flows.corpus import Corpus, write_table
+from flows.fingerprint import settings_version
+from flows.inputs import Inputs, Shard
+from flows.limits import limited
+from flows.readers import Broken, Limits, Page, format_of
+from transforms.boilerplate.rules import RuleBook
+from transforms.contracts import (
+    ACTIONS_TAKEN,
+    DOCUMENTS,
+    LEDGER,
+    METRICS,
+    PAGES,
+    QUARANTINE,
+    RECORDS,
+    SENTENCES,
+    UNITS,
+    Table,
+)
+from transforms.dedup import find_repeats
+from transforms.extract import extract_with_trafilatura
+from transforms.pipeline import Context, count_rules, read_stage
+from transforms.quality import measure_documents
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from flows.config import Settings
+
+STAGE_TABLES = (PAGES, UNITS, ACTIONS_TAKEN, METRICS, QUARANTINE)
+DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of pages in corpus order, published as one file a table and language."""
+
+    number: int
+    first_page: int
+    end_page: int
+
+
+# ---------------------------------------------------------------- 1. read
+
+
+def read_shard(shard: Shard, settings: Settings) -> str:
+    """Bring one shard through the read stage, unless that was done before.
+
+    Out: the name of its folder under `Corpus.stages`, which holds the STAGE_TABLES.
+    """
+    context, version = _context(settings)
+    name = f"{shard.key}-{version[:16]}"
+    stages = Corpus(settings.out).stages
+    done = stages / name
+    if done.is_dir():
+        return name
+    part = stages / f"{name}.part"
+    shutil.rmtree(part, ignore_errors=True)
+    extractor = None
+    if settings.extractor == "trafilatura":
+        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
+    broken: list[Broken] = []
+    for number, records in enumerate(_read_batches(shard, settings, broken)):
+        stage = read_stage(records, context, extractor)
+        for table, frame in (
+            (PAGES, stage.pages),
+            (UNITS, stage.units),
+            (ACTIONS_TAKEN, stage.actions),
+            (METRICS, stage.metrics),
+        ):
+            write_table(frame, table, part / table.name / f"{number:05d}.parquet")
+    write_table(quarantine(broken), QUARANTINE, part / QUARANTINE.name / "00000.parquet")
+    part.rename(done)
+    return name
+
+
+def _read_batches(
+    shard: Shard, settings: Settings, broken: list[Broken]
+) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time; what can't be read goes to `broken`."""
+    batch: list[dict[str, Any]] = []
+    size = page = 0
+    for item in _read_pieces(shard, settings):
+        if isinstance(item, Broken):
+            broken.append(item)
+            continue
+        batch.append({"page": page, **asdict(item)})
+        page += 1
+        size += len(item.content)
+        if size >= settings.shard_bytes:
+            yield pl.DataFrame(batch, schema=RECORDS.schema)
+            batch, size = [], 0
+    if batch:
+        yield pl.DataFrame(batch, schema=RECORDS.schema)
+
+
+def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Page | Broken]:
+    limits = Limits(settings.max_page_bytes, settings.max_line_chars)
+    for piece in shard.pieces:
+        form = format_of(piece.path.name)
+        if form is not None:
+            yield from form.read(piece, limits)
+
+
+@lru_cache(maxsize=4)
+def _context(settings: Settings) -> tuple[Context, str]:
+    """The compiled rules, once for each process, and the version of settings and code."""
+    options = settings.options()
+    return Context(options, RuleBook(options.packs)), settings_version(settings, options)
+
+
+def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:
+    """QUARANTINE rows."""
+    return pl.DataFrame([asdict(item) for item in broken], schema=QUARANTINE.schema)
+
+
+# ---------------------------------------------------------------- 2. judge
+
+
+def judge(stages: list[str], settings: Settings) -> list[Part]:
+    """Number the pages of all shards, name the documents, and find the repeats.
+
+    Reads keys only, never text. Writes `pages` (page_no, shard, page, document_id) and `repeats`
+    under `Corpus.judgement`. Out: the parts to publish.
+    """
+    corpus = Corpus(settings.out)
+    pages = _number_pages(corpus, stages)
+    pages.write_parquet(corpus.judgement / "pages.parquet")
+    if "repeats" in settings.skip or pages.is_empty():
+        repeats = pl.DataFrame(schema=_REPEATS)
+    else:
+        repeats = _find_repeats(corpus, stages, pages)
+    repeats.write_parquet(corpus.judgement / "repeats.parquet")
+    size = settings.part_pages
+    starts = range(0, pages.height, size)
+    return [Part(n, start, min(start + size, pages.height)) for n, start in enumerate(starts)]
+
+
+_PAGE_NUMBERS = pl.Schema(
+    {"page_no": pl.UInt32, "shard": pl.UInt32, "page": pl.UInt32, "document_id": pl.String}
+)
+_REPEATS = pl.Schema(
+    {
+        "page_no": pl.UInt32,
+        "block": pl.UInt32,
+        "sentence": pl.UInt32,
+        "kept_at": pl.String,
+    }
+)
+
+
+def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
+    """Pages in corpus order (source, place in the file), with their document ids.
+
+    Two records of one file that claim the same id are told apart by their order.
+    """
+    frames = [
+        _scan(corpus, stage, PAGES).select(
+            pl.lit(number, dtype=pl.UInt32).alias("shard"), "page", "source", "record_id", "position"
+        )
+        for number, stage in enumerate(stages)
+    ]
+    if not frames:
+        return pl.DataFrame(schema=_PAGE_NUMBERS)
+    pages = pl.concat(frames).collect().with_row_index("page_no")
+    place = pl.format("#{}", "position")
+    named = pl.concat_str("source", pl.coalesce("record_id", place), separator="\x1f")
+    claimed = pages.with_columns(name=named)
+    copy = pl.int_range(pl.len()).over("name")
+    name = pl.when(copy == 0).then("name").otherwise(pl.format("{}\x1f{}", "name", copy))
+    hashed = name.chash.sha2_256().str.slice(0, DOCUMENT_ID_CHARS)  # type: ignore[attr-defined]
+    return claimed.select("page_no", "shard", "page", document_id=hashed)
+
+
+def _find_repeats(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.DataFrame:
+    first_page = pages.group_by("shard", maintain_order=True).agg(pl.col("page_no").first())
+    offsets = dict(first_page.iter_rows())
+    keys = pl.concat(
+        [
+            _scan(corpus, stage, UNITS).select(
+                (pl.col("page") + offsets[number]).alias("page_no").cast(pl.UInt32),
+                "block",
+                "sentence",
+                "hash",
+                "language",
+                "repeatable",
+            )
+            for number, stage in enumerate(stages)
+            if number in offsets
+        ]
+    )
+    found = find_repeats(keys).collect(engine="streaming")
+    places = keys.select("page_no", "block", "sentence").with_row_index("position")
+    kept = places.join(found.lazy().select(position="kept_position").unique(), on="position", how="semi")
+    dropped = places.join(found.lazy(), on="position")
+    kept_at = pl.format("{}:{}:{}", "document_id", "kept_block", "kept_sentence")
+    return (
+        dropped.join(
+            kept.select(
+                kept_position="position",
+                kept_page="page_no",
+                kept_block="block",
+                kept_sentence="sentence",
+            ),
+            on="kept_position",
+        )
+        .join(pages.lazy().select("document_id", kept_page="page_no"), on="kept_page")
+        .sort("position")
+        .select("page_no", "block", "sentence", kept_at=kept_at)
+        .collect()
+    )
+
+
+def _scan(corpus: Corpus, stage: str, table: Table) -> pl.LazyFrame:
+    """A staged table of one shard, in page order."""
+    files = sorted((corpus.stages / stage / table.name).glob("*.parquet"))
+    if not files:
+        return table.empty().lazy()
+    return pl.scan_parquet(files)
+
+
+# ---------------------------------------------------------------- 3. publish
+
+
+def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) -> str:
+    """Apply the verdicts to a run of pages, and write its part of the tables to the staging folder.
+
+    `tag` goes into the file names, so that nobody mixes files of two versions. Out: the path of the
+    part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
+    """
+    corpus = Corpus(settings.out)
+    verdicts = pl.scan_parquet(corpus.judgement / "pages.parquet")
+    in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
+    index = verdicts.filter(in_part).collect()
+    repeats = pl.scan_parquet(corpus.judgement / "repeats.parquet").filter(in_part).collect()
+    pages = _rows_of(corpus, stages, index, PAGES)
+    units = _rows_of(corpus, stages, index, UNITS)
+    actions = _rows_of(corpus, stages, index, ACTIONS_TAKEN)
+
+    place = ["page_no", "block", "sentence"]
+    judged = units.join(repeats, on=place, how="left", maintain_order="left")
+    kept = judged.filter(pl.col("kept_at").is_null())
+    dropped = judged.filter(pl.col("kept_at").is_not_null()).with_columns(
+        step=pl.lit("repeats"),
+        rule=pl.lit("exact-sentence"),
+        also=pl.lit([], dtype=pl.List(pl.String)),
+        action=pl.lit("drop"),
+        before="text",
+        after=pl.lit(None, dtype=pl.String),
+    )
+    documents = _documents(pages, kept, settings)
+    ledger = (
+        pl.concat([actions, dropped], how="diagonal_relaxed")
+        .join(pages.select("page_no", "source", "record_id"), on="page_no", how="left")
+        .sort(*place, nulls_last=False, maintain_order=True)
+    )
+    sentence_id = pl.format("{}:{}:{}", "document_id", "block", "sentence")
+    name = f"part-{part.number:05d}-{tag}.parquet"
+    write_table(ledger, LEDGER, corpus.staging / LEDGER.name / name)
+    _write_by_language(documents, DOCUMENTS, corpus.staging, name)
+    _write_by_language(kept.with_columns(id=sentence_id), SENTENCES, corpus.staging, name)
+    counts = _count_published(judged, kept, dropped, pages, documents)
+    path = corpus.judgement / f"metrics-{part.number:05d}.parquet"
+    write_table(counts, METRICS, path)
+    return str(path)
+
+
+def _rows_of(
+    corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Table
+) -> pl.DataFrame:
+    """Rows of a staged table that belong to the pages in `index`, in corpus order."""
+    frames = []
+    for (shard,), pages in index.group_by("shard", maintain_order=True):
+        ids = pages.select("page", "page_no", "document_id").lazy()
+        scan = _scan(corpus, stages[int(str(shard))], table)
+        between = pl.col("page").is_between(pages["page"].min(), pages["page"].max())
+        frames.append(scan.filter(between).join(ids, on="page", maintain_order="left"))
+    return pl.concat(frames).collect()
+
+
+def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """One row a page that has text left: its kept blocks, one a line, and what they measure."""
+    is_first = pl.col("sentence") == pl.col("sentence").first()
+    is_code = pl.col("kind") == "code"
+    lead = pl.when(~is_first | is_code).then("lead").otherwise(pl.lit(""))
+    blocks = kept.group_by("page_no", "block", maintain_order=True).agg(
+        text=pl.concat_str(lead, "text").str.join(""), n_sentences=pl.len()
+    )
+    texts = blocks.group_by("page_no", maintain_order=True).agg(
+        text=pl.col("text").str.join("\n"),
+        n_blocks=pl.len(),
+        n_sentences=pl.col("n_sentences").sum(),
+    )
+    documents = pages.join(texts, on="page_no", maintain_order="left").rename({"document_id": "id"})
+    if "quality" in settings.skip:
+        text = pl.col("text")
+        return documents.with_columns(
+            n_chars=text.str.len_chars(), n_words=text.str.count_matches(r"\S+")
+        )
+    return measure_documents(documents)
+
+
+def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: str) -> None:
+    """One file a language, in Hive folders."""
+    for (language,), rows in frame.group_by("language", maintain_order=True):
+        write_table(rows, table, staging / table.name / f"language={language}" / name)
+
+
+def _count_published(
+    judged: pl.DataFrame,
+    kept: pl.DataFrame,
+    dropped: pl.DataFrame,
+    pages: pl.DataFrame,
+    documents: pl.DataFrame,
+) -> pl.DataFrame:
+    def chars(frame: pl.DataFrame) -> int:
+        return int(frame["text"].str.len_chars().sum())
+
+    whole = {
+        "step": ["repeats", "quality"],
+        "rule": [None, None],
+        "unit": ["sentence", "page"],
+        "units_in": [judged.height, pages.height],
+        "units_out": [kept.height, documents.height],
+        "units_dropped": [judged.height - kept.height, pages.height - documents.height],
+        "units_edited": [0, 0],
+        "chars_in": [chars(judged), None],
+        "chars_out": [chars(kept), chars(documents)],
+        "chars_dropped": [chars(dropped), 0],
+    }
+    return pl.concat([pl.DataFrame(whole, schema=METRICS.schema), count_rules(dropped, "sentence")])
+
+
+def finish_tables(
+    inputs: Inputs, stages: list[str], part_metrics: list[str], tag: str, settings: Settings
+) -> pl.DataFrame:
+    """Write METRICS and QUARANTINE of the whole run, and see that no table lacks a file.
+
+    Out: METRICS.
+    """
+    corpus = Corpus(settings.out)
+    frames = [_scan(corpus, stage, METRICS) for stage in stages]
+    frames += [pl.scan_parquet(path) for path in part_metrics]
+    metrics = _sum_metrics(pl.concat([METRICS.empty().lazy(), *frames]).collect())
+    refused = pl.concat(
+        [quarantine(inputs.broken), *(_scan(corpus, stage, QUARANTINE).collect() for stage in stages)]
+    ).sort("source", "record", nulls_last=False)
+    name = f"part-00000-{tag}.parquet"
+    write_table(metrics, METRICS, corpus.staging / METRICS.name / name)
+    write_table(refused, QUARANTINE, corpus.staging / QUARANTINE.name / name)
+    for table in (DOCUMENTS, SENTENCES, LEDGER):
+        folder = corpus.staging / table.name
+        if not folder.is_dir():
+            place = folder / "language=und" if table.partition_by else folder
+            write_table(table.empty(), table, place / name)
+    return metrics
+
+
+def _sum_metrics(metrics: pl.DataFrame) -> pl.DataFrame:
+    """One row a (step, rule): steps in the order they ran, the step before its rules."""
+    counts = [name for name in METRICS.names if name not in ("step", "rule", "unit")]
+    return (
+        metrics.with_row_index("place")
+        .group_by("step", "rule", "unit")
+        .agg(
+            pl.col("place").min(),
+            *(pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in counts),
+        )
+        .with_columns(order=pl.col("place").min().over("step"))
+        .sort("order", "rule", nulls_last=False)
+        .select(METRICS.names)
+    )
+
+
+def forget_stages(keep: list[str], settings: Settings) -> None:
+    """Remove cached read stages that the published corpus was not made from."""
+    for folder in Corpus(settings.out).stages.iterdir():
+        if folder.name not in keep:
+            shutil.rmtree(folder, ignore_errors=True)

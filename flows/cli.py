@@ -1,0 +1,251 @@
+"""The command `reinschrift`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+
+from transforms.errors import ReinschriftError
+
+if TYPE_CHECKING:
+    from expectations.gate import Verdict
+    from flows.config import Settings
+    from flows.runner import Report
+
+app = typer.Typer(
+    help="Turn scraped web pages into a validated Parquet corpus that accounts for every line.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+rules_app = typer.Typer(help="Rule packs.", no_args_is_help=True)
+app.add_typer(rules_app, name="rules")
+
+DEFAULT_INPUT = "seeds"
+INTERRUPTED = 130
+
+Inputs = Annotated[
+    list[str] | None, typer.Argument(help="files, folders or globs", show_default=DEFAULT_INPUT)
+]
+Out = Annotated[Path | None, typer.Option(help="output folder", show_default="data")]
+Config = Annotated[Path | None, typer.Option(help="settings", show_default="reinschrift.toml")]
+Workers = Annotated[int | None, typer.Option(help="processes", show_default="one a core")]
+Skip = Annotated[list[str] | None, typer.Option(help="a step to leave out; repeatable")]
+Packs = Annotated[list[Path] | None, typer.Option(help="a rule pack, or a folder; repeatable")]
+Strict = Annotated[bool | None, typer.Option("--strict", help="fail on quarantined input")]
+Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
+Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
+
+
+def _settings(config: Path | None, **flags: Any) -> Settings:
+    from flows.config import load_settings
+
+    return load_settings(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in flags.items()})
+
+
+def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:
+    from expectations.report import summarise
+    from flows.console import show_report
+
+    show_report(report, Console())
+    text = summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine)
+    _write_reports(report.verdict, text, junit, summary)
+    raise typer.Exit(report.exit_code)
+
+
+def _write_reports(
+    verdict: Verdict, text: str, junit: Path | None, summary: Path | None
+) -> None:
+    from expectations.report import write_junit
+
+    try:
+        if junit:
+            write_junit(verdict, junit)
+        if summary:
+            summary.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReinschriftError(f"{error.filename}: {error.strerror}", "check the path") from error
+
+
+@app.command()
+def run(
+    inputs: Inputs = None,
+    out: Out = None,
+    config: Config = None,
+    workers: Workers = None,
+    skip: Skip = None,
+    packs: Packs = None,
+    strict: Strict = None,
+    junit: Junit = None,
+    summary: Summary = None,
+) -> None:
+    """Clean pages and publish the corpus, if the gate lets it pass."""
+    from flows.console import ProgressReporter
+    from flows.runner import Pool, run_plan
+
+    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    pool = Pool(settings.workers)
+    try:
+        with ProgressReporter(Console(stderr=True)) as reporter:
+            report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
+    finally:
+        pool.close()
+    _finish(report, junit, summary)
+
+
+@app.command()
+def check(
+    corpus: Annotated[Path, typer.Argument(help="a published corpus: OUT or OUT/corpus")],
+    junit: Junit = None,
+    summary: Summary = None,
+    config: Config = None,
+) -> None:
+    """Let the gate judge a published corpus again."""
+    from expectations.report import describe_failures, summarise
+    from flows.corpus import read_table, resolve_corpus
+    from flows.judge_process import GateProcess
+    from transforms.contracts import METRICS, QUARANTINE
+
+    settings = _settings(config)
+    folder = resolve_corpus(corpus)
+    with GateProcess() as gate:
+        verdict = gate.judge(folder, settings.gate_rows)
+    for line in describe_failures(verdict):
+        typer.echo(line)
+    failed = len(verdict.failures)
+    typer.echo(f"{len(verdict.findings) - failed} of {len(verdict.findings)} expectations hold")
+    if junit or summary:
+        metrics = read_table(folder, METRICS).collect()
+        quarantine = read_table(folder, QUARANTINE).collect()
+        _write_reports(verdict, summarise(verdict, metrics, None, quarantine), junit, summary)
+    raise typer.Exit(0 if verdict.passed else 1)
+
+
+@app.command()
+def explain(
+    page: Annotated[str, typer.Argument(help="path, id, record id or URL of a page")],
+    out: Out = None,
+    html: Annotated[Path | None, typer.Option(help="write one self-contained page")] = None,
+    config: Config = None,
+) -> None:
+    """Show a page with what was struck out, and by which rule."""
+    from flows.corpus import resolve_corpus
+    from flows.explain import explain_page, print_page, render_pages
+
+    pages = explain_page(resolve_corpus(_settings(config, out=out).out), page)
+    if html:
+        html.write_text(render_pages(pages), encoding="utf-8")
+        typer.echo(f"wrote {html}")
+        return
+    for one in pages:
+        print_page(one, Console())
+
+
+@app.command()
+def flow(
+    inputs: Inputs = None,
+    out: Out = None,
+    config: Config = None,
+    workers: Workers = None,
+    skip: Skip = None,
+    packs: Packs = None,
+    strict: Strict = None,
+    junit: Junit = None,
+    summary: Summary = None,
+) -> None:
+    """The same as run, as a Prefect flow on the embedded server."""
+    from flows.orchestrate import run_once
+
+    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
+
+
+@app.command()
+def serve(
+    cron: Annotated[str, typer.Option(help='when to run, such as "0 5 * * *"')],
+    inputs: Inputs = None,
+    out: Out = None,
+    config: Config = None,
+    workers: Workers = None,
+    skip: Skip = None,
+    packs: Packs = None,
+    strict: Strict = None,
+) -> None:
+    """Run the flow on a schedule, until stopped."""
+    from flows.orchestrate import serve_on_schedule
+
+    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron)
+
+
+@app.command()
+def versions(out: Out = None, config: Config = None) -> None:
+    """List the published versions, the current one marked."""
+    from flows.corpus import Corpus
+
+    corpus = Corpus(_settings(config, out=out).out)
+    for name in corpus.versions():
+        typer.echo(f"{'*' if name == corpus.current_version() else ' '} {name}")
+
+
+@app.command()
+def rollback(
+    version: Annotated[str | None, typer.Argument(help="default: the one before")] = None,
+    out: Out = None,
+    config: Config = None,
+) -> None:
+    """Make an earlier version the current one."""
+    from flows.corpus import Corpus
+
+    corpus = Corpus(_settings(config, out=out).out)
+    with corpus.lock():
+        typer.echo(f"current is now {corpus.rollback(version)}")
+
+
+@rules_app.command("check")
+def check_rules(
+    packs: Annotated[list[Path], typer.Argument(help="rule packs: TOML files")],
+) -> None:
+    """Try the examples of rule packs."""
+    from flows.config import read_pack
+
+    for path in packs:
+        pack = read_pack(path)
+        typer.echo(f"{path}: {pack.name}: {len(pack.rules)} rules, and all their examples, hold")
+
+
+@rules_app.command("list")
+def list_rules() -> None:
+    """List the built-in packs and their rules."""
+    from transforms.boilerplate.packs import builtin_packs
+
+    for pack in builtin_packs():
+        typer.echo(f"{pack.name}: {pack.why}")
+        for rule in pack.rules:
+            typer.echo(f"  {pack.name}/{rule.id} ({rule.kind}, {rule.action}): {rule.why}")
+
+
+def main() -> None:
+    """Run the command; errors the user can mend end it with a message and exit code 2 (or 1)."""
+    from flows.corpus import DiskFullError
+    from flows.judge_process import GateError
+
+    try:
+        app()
+    except (DiskFullError, GateError) as error:
+        typer.echo(f"error: {error}\n  Nothing was published.", err=True)
+        sys.exit(1)
+    except ReinschriftError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: nothing was published; the next run goes on from here", err=True)
+        sys.exit(INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,178 @@
+"""The settings: one frozen model. reinschrift.toml < environment (REINSCHRIFT_*) < flags."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
+from transforms.boilerplate.rules import check_examples
+from transforms.errors import ConfigError, PackError, did_you_mean
+from transforms.pipeline import Options
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pydantic_core import ErrorDetails
+
+DEFAULT_FILE = Path("reinschrift.toml")
+ENV_PREFIX = "REINSCHRIFT_"
+StepName = Literal[
+    "repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"
+]
+
+
+class Settings(BaseSettings):
+    """Every setting, its unit in its name. `Options` holds those that decide what is kept."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
+
+    out: Path = Field(Path("data"), description="folder of the output; the corpus is OUT/corpus")
+    workers: int = Field(
+        default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024, description="processes at work"
+    )
+    skip: Annotated[tuple[StepName, ...], NoDecode] = Field((), description="steps to leave out")
+    comments: Literal["keep", "drop"] = Field("keep", description="reader comments")
+    packs: Annotated[tuple[Path, ...], NoDecode] = Field((), description="your rule packs: TOML files or folders")
+    builtin_packs: bool = Field(True, description="use the packs that come with the program")
+    extractor: Literal["trafilatura", "none"] = Field(
+        "trafilatura", description="who gives the verdict on blocks of HTML"
+    )
+    min_repeat_chars: int = Field(
+        25, ge=1, description="code points below which a sentence never counts as a repeat"
+    )
+    mask: Annotated[tuple[Literal["email", "ip", "iban"], ...], NoDecode] = Field(
+        (), description="personal data to mask in sentences"
+    )
+    max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
+    max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
+    max_page_cpu_seconds: float = Field(
+        20.0, gt=0, description="CPU time the extractor may take for one page"
+    )
+    keep_versions: int = Field(3, ge=1, description="published versions kept for rollback")
+    shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
+    part_pages: int = Field(20_000, ge=1, description="pages in one file of the corpus")
+    gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
+    strict: bool = Field(False, description="quarantined input fails the run")
+
+    @field_validator("skip", "packs", "mask", mode="before")
+    @classmethod
+    def split_commas(cls, value: object) -> object:
+        """A list may be written `a,b`, as in the environment."""
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags and the file come merged as arguments; the environment stands between them."""
+        del settings_cls, dotenv_settings, file_secret_settings
+        return (init_settings, env_settings)
+
+    def options(self) -> Options:
+        """What the transforms need to know.
+
+        Raises PackError for a rule pack that can't be used.
+        """
+        builtin = builtin_packs() if self.builtin_packs else ()
+        return Options(
+            packs=(*builtin, *_user_packs(self.packs)),
+            skip=frozenset(self.skip),
+            comments=self.comments,
+            min_repeat_chars=self.min_repeat_chars,
+            mask=tuple(sorted(self.mask)),
+        )
+
+
+def load_settings(file: Path | None = None, **flags: object) -> Settings:
+    """Settings from the file, the environment and flags that are not None.
+
+    Raises ConfigError naming the key, what it was, and what is allowed.
+    """
+    path = file or DEFAULT_FILE
+    from_file = _read_file(path) if file or path.exists() else {}
+    given = {key: value for key, value in flags.items() if value not in (None, ())}
+    in_environment = {key.removeprefix(ENV_PREFIX).lower() for key in os.environ}
+    beneath = {key: value for key, value in from_file.items() if key not in in_environment}
+    try:
+        return Settings(**{**beneath, **given})
+    except ValidationError as error:
+        raise _explain(error.errors()[0], path, from_file, given) from error
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as handle:
+            return tomllib.load(handle)
+    except FileNotFoundError as error:
+        raise ConfigError(f"--config {path}: no such file", "check the path") from error
+    except OSError as error:
+        raise ConfigError(f"--config {path}: {error.strerror}", "check the path") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}", "mend the syntax") from error
+
+
+def _explain(
+    error: ErrorDetails, path: Path, from_file: dict[str, Any], given: dict[str, object]
+) -> ConfigError:
+    key = str(error["loc"][0])
+    origin = f"--{key.replace('_', '-')}" if key in given else str(path)
+    if key not in from_file and key not in given:
+        origin = ENV_PREFIX + key.upper()
+    if error["type"] == "extra_forbidden":
+        return ConfigError(f"{origin}: unknown key {key!r}", did_you_mean(key, Settings.model_fields))
+    return ConfigError(f"{origin}: {key} = {error['input']!r}: {error['msg']}", _allowed(key))
+
+
+def _allowed(key: str) -> str:
+    field = Settings.model_fields[key]
+    choices = [c for arg in (field.annotation, *get_args(field.annotation)) for c in _literals(arg)]
+    if choices:
+        return f"{key} may be: {', '.join(dict.fromkeys(choices))}"
+    return f"{key}: {field.description}"
+
+
+def _literals(annotation: object) -> Sequence[str]:
+    return [arg for arg in get_args(annotation) if isinstance(arg, str)]
+
+
+def _user_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
+    files: list[Path] = []
+    for path in paths:
+        if not path.exists():
+            raise ConfigError(f"packs: {path}: no such file or folder", "check the path")
+        files += sorted(path.glob("*.toml")) if path.is_dir() else [path]
+    return tuple(read_pack(file) for file in files)
+
+
+@cache
+def read_pack(file: Path) -> Pack:
+    """One of the user's rule packs, its examples tried.
+
+    Raises PackError with file and line, or naming the example that does not hold.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"packs: {file}: can't be read: {error}", "check the file") from error
+    pack = parse_pack(text, str(file))
+    problems = check_examples(pack)
+    if problems:
+        raise PackError("\n".join(problems), "mend the pattern, or the example")
+    return pack

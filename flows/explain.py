@@ -1,0 +1,139 @@
+"""A page with its ledger: kept text plain, dropped text struck out, the rule beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import jinja2
+import polars as pl
+from rich.text import Text
+
+from flows.corpus import read_table
+from transforms.contracts import DOCUMENTS, LEDGER, SENTENCES
+from transforms.errors import ReinschriftError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from rich.console import Console
+
+
+class UnknownPageError(ReinschriftError):
+    """No page of the corpus goes by that name."""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """One kept or struck-out piece of a page, and why."""
+
+    block: int | None
+    text: str
+    is_kept: bool
+    note: str
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A page in the order it was read."""
+
+    document_id: str
+    source: str
+    passages: list[Passage]
+
+
+def explain_page(corpus: Path, name: str) -> list[Explained]:
+    """Every page that goes by `name`: its id, its record's id, its URL or its path.
+
+    Raises UnknownPageError, with names that resemble it.
+    """
+    ids = _find(corpus, name)
+    return [_explain(corpus, document_id) for document_id in ids]
+
+
+def _find(corpus: Path, name: str) -> list[str]:
+    documents, ledger = read_table(corpus, DOCUMENTS), read_table(corpus, LEDGER)
+    shown = pl.col("source").str.ends_with("/" + name.removeprefix("./"))
+    known = pl.any_horizontal(pl.col("source") == name, pl.col("record_id") == name, shown)
+    kept = documents.filter((pl.col("id") == name) | (pl.col("url") == name) | known).select("id")
+    gone = ledger.filter((pl.col("document_id") == name) | known).select(id="document_id")
+    ids = pl.concat([kept, gone]).unique(maintain_order=True).collect()["id"].to_list()
+    if not ids:
+        sources = pl.concat([documents.select("source"), ledger.select("source")]).unique()
+        near = sources.sort("source").head(5).collect()["source"].to_list()
+        raise UnknownPageError(
+            f"no page of {corpus} is named {name!r}", f"name a path, an id or a URL, such as {near}"
+        )
+    return ids
+
+
+def _explain(corpus: Path, document_id: str) -> Explained:
+    mine = pl.col("document_id") == document_id
+    sentences = read_table(corpus, SENTENCES).filter(mine).collect()
+    ledger = read_table(corpus, LEDGER).filter(mine).collect()
+    names = read_table(corpus, DOCUMENTS).filter(pl.col("id") == document_id).collect()
+    source = names["source"].item() if names.height else ledger["source"][0]
+    rows = [_kept(row) for row in sentences.iter_rows(named=True)]
+    rows += [_gone(row) for row in ledger.iter_rows(named=True)]
+    rows.sort(key=lambda row: row[0])
+    return Explained(document_id, str(source), [passage for _, passage in rows])
+
+
+_Place = tuple[int, int, int]
+
+
+def _kept(row: dict[str, object]) -> tuple[_Place, Passage]:
+    place = (_number(row["block"]), _number(row["sentence"]), 1)
+    return place, Passage(place[0], str(row["text"]), True, "", str(row["kind"]))
+
+
+def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
+    place = (_number(row["block"]), _number(row["sentence"]), 0)
+    note = f"{row['step']}: {row['rule']}"
+    if row["kept_at"]:
+        note += f", kept at {row['kept_at']}"
+    also = row["also"]
+    if isinstance(also, list) and also:
+        note += f" (also {', '.join(map(str, also))})"
+    if row["action"] == "edit":
+        note = f"edited by {note}, was"
+    return place, Passage(place[0], str(row["before"]), False, note)
+
+
+def _number(value: object) -> int:
+    return -1 if value is None else int(str(value))
+
+
+def print_page(page: Explained, console: Console) -> None:
+    """The page on a terminal."""
+    console.print(Text(f"{page.source}  [{page.document_id}]", style="bold"))
+    for passage in page.passages:
+        if passage.is_kept:
+            text = Text(passage.text, style="italic" if passage.kind == "comment" else "")
+        else:
+            text = Text.assemble((passage.text, "strike dim"), "  ", (f"◂ {passage.note}", "yellow"))
+        console.print(text, soft_wrap=True)
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><title>{{ pages[0].source }}</title>
+<style>
+body { font: 16px/1.5 Georgia, serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font: bold 1rem monospace; } p { margin: .4rem 0; }
+del { color: #888; } small { font: .75rem monospace; color: #a60; margin-left: .5rem; }
+.comment { font-style: italic; } .heading { font-weight: bold; } .code { font-family: monospace; }
+</style>
+{% for page in pages %}<h1>{{ page.source }} [{{ page.document_id }}]</h1>
+{% for passage in page.passages %}{% if passage.is_kept -%}
+<p class="{{ passage.kind }}">{{ passage.text }}</p>
+{% else -%}
+<p><del>{{ passage.text }}</del><small>{{ passage.note }}</small></p>
+{% endif %}{% endfor %}{% endfor %}</html>
+"""
+
+
+def render_pages(pages: list[Explained]) -> str:
+    """The pages as one self-contained HTML page."""
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.from_string(_PAGE).render(pages=pages)

@@ -1,0 +1,51 @@
+"""What a result depends on besides its input: the settings that matter, and the code."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flows.config import Settings
+    from transforms.pipeline import Options
+
+# Settings that change how a run goes, not what comes out.
+WITHOUT_EFFECT = frozenset(
+    ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs")
+)
+# Libraries whose answers are in the output.
+LIBRARIES = (
+    "ftfy", "langdetect", "langdetect-rs", "polars", "polars-hash", "resiliparse", "selectolax",
+    "sentencex", "trafilatura",
+)  # fmt: skip
+
+
+@cache
+def code_version() -> str:
+    """A hash of every file that decides what is kept, and of the versions of its libraries."""
+    hasher = hashlib.blake2b(digest_size=16)
+    root = Path(__file__).parent.parent
+    for folder in (root / "transforms", root / "flows" / "readers"):
+        for path in sorted(folder.rglob("*")):
+            if path.is_file() and path.suffix != ".pyc":
+                hasher.update(path.relative_to(root).as_posix().encode())
+                hasher.update(path.read_bytes())
+    for library in LIBRARIES:
+        try:
+            hasher.update(f"{library}=={metadata.version(library)}".encode())
+        except metadata.PackageNotFoundError:
+            hasher.update(f"{library} is absent".encode())
+    hasher.update(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
+    return hasher.hexdigest()
+
+
+def settings_version(settings: Settings, options: Options) -> str:
+    """A hash of the settings that decide what is kept, and of the code."""
+    values = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
+    values["skip"], values["mask"] = sorted(values["skip"]), sorted(values["mask"])
+    told = repr((sorted(values.items()), options.packs, code_version()))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()

@@ -1,0 +1,52 @@
+"""A limit on CPU time for calls into code that is not ours."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+    from transforms.extract import Extraction
+
+
+class CpuLimitError(Exception):
+    """The call took more CPU time than it may."""
+
+
+@contextmanager
+def cpu_limit(seconds: float) -> Iterator[None]:
+    """Raise CpuLimitError inside the block once it has used `seconds` of this process's CPU.
+
+    It counts CPU, not wall time: a busy machine must not lose pages. Signals reach the main thread
+    only, so the block must run there.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        raise RuntimeError("cpu_limit works in the main thread of a process only")
+
+    def stop(signum: int, frame: FrameType | None) -> None:
+        raise CpuLimitError(f"took more than {seconds:g} CPU seconds")
+
+    before = signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+
+
+def limited(
+    extractor: Callable[[str], Extraction | None], seconds: float
+) -> Callable[[str], Extraction | None]:
+    """The extractor under a limit of CPU time a page."""
+
+    def extract(html: str) -> Extraction | None:
+        with cpu_limit(seconds):
+            return extractor(html)
+
+    return extract

@@ -1,0 +1,233 @@
+"""Carrying a plan out: lock, gate beside the work, map over shards, switch."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+import polars as pl
+
+from flows.clean import finish_tables, forget_stages, judge, publish_part, read_shard
+from flows.corpus import Corpus, read_table
+from flows.fingerprint import settings_version
+from flows.inputs import Inputs, find_inputs
+from flows.judge_process import GateProcess
+from transforms.contracts import METRICS, QUARANTINE
+from transforms.errors import ReinschriftError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from expectations.gate import Verdict
+    from flows.config import Settings
+
+PUBLISHED, REFUSED, USAGE, QUARANTINED = 0, 1, 2, 3  # exit codes
+TAG_CHARS = 8
+
+
+class NothingToReadError(ReinschriftError):
+    """None of the named inputs exists."""
+
+
+class Mapper(Protocol):
+    """Who calls a function on many arguments: this process, a pool of them, or Prefect."""
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls."""
+        ...
+
+
+class Reporter(Protocol):
+    """Who tells the user how far a run is."""
+
+    def begin(self, stage: str, total: int) -> None:
+        """A stage begins, with so many tasks."""
+
+    def advance(self) -> None:
+        """A task of it is done."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+class Gate(Protocol):
+    """Who judges a staged corpus; entered before the work begins."""
+
+    def __enter__(self) -> Self:
+        """Warm up."""
+        ...
+
+    def __exit__(self, *failure: object) -> None:
+        """Clean up."""
+
+    def judge(self, corpus: Path, rows: int) -> Verdict:
+        """The verdict on the tables below `corpus`."""
+        ...
+
+
+class Here:
+    """One call after the other, in this process."""
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls."""
+        del name
+        return (function(*call) for call in calls)
+
+
+@dataclass
+class Pool:
+    """A pool of processes; a single call needs none, and is made here."""
+
+    workers: int
+    pool: ProcessPoolExecutor | None = None
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls."""
+        if self.workers == 1 or len(calls) <= 1:
+            return Here().map(name, function, calls)
+        if self.pool is None:
+            share = str(max(1, (os.cpu_count() or 1) // self.workers))
+            for variable in ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS"):
+                os.environ.setdefault(variable, share)
+            # Polars' threads do not survive a fork.
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn)
+        return self.pool.map(function, *zip(*calls, strict=True))
+
+    def close(self) -> None:
+        """End the processes."""
+        if self.pool is not None:
+            self.pool.shutdown(cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a run came to."""
+
+    out: Path
+    verdict: Verdict
+    metrics: pl.DataFrame
+    previous_metrics: pl.DataFrame | None
+    quarantine: pl.DataFrame
+    ignored: tuple[str, ...]
+    version: str | None
+    bytes_read: int
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """0 published; 1 refused; 3 published, but some inputs are in quarantine."""
+        if self.version is None:
+            return REFUSED
+        return QUARANTINED if self.quarantine.height else PUBLISHED
+
+
+def run_plan(
+    named: Sequence[str],
+    settings: Settings,
+    mapper: Mapper,
+    reporter: Reporter,
+    open_gate: Callable[[], Gate] = GateProcess,
+) -> Report:
+    """Clean the named inputs and publish the corpus, if the gate lets it pass.
+
+    Raises ReinschriftError for what the user can mend; then nothing was published.
+    """
+    options = settings.options()
+    corpus = Corpus(settings.out)
+    clock = _Clock()
+    with corpus.lock(), open_gate() as gate:
+        corpus.prepare()
+        previous = _current_metrics(corpus)
+        inputs = find_inputs(named, settings.shard_bytes)
+        _refuse_nothing(inputs)
+        clock.lap("plan")
+        reporter.begin("read", len(inputs.shards))
+        calls = [(shard, settings) for shard in inputs.shards]
+        stages = _collect(mapper.map("read", read_shard, calls), reporter)
+        clock.lap("read")
+        parts = judge(stages, settings)
+        clock.lap("judge")
+        fingerprint = _fingerprint(inputs, settings_version(settings, options))
+        tag = fingerprint[:TAG_CHARS]
+        reporter.begin("publish", len(parts))
+        part_calls = [(part, stages, tag, settings) for part in parts]
+        counts = _collect(mapper.map("publish", publish_part, part_calls), reporter)
+        metrics = finish_tables(inputs, stages, counts, tag, settings)
+        refused = read_table(corpus.staging, QUARANTINE).collect()
+        clock.lap("publish")
+        reporter.begin("gate", 0)
+        verdict = gate.judge(corpus.staging, settings.gate_rows)
+        clock.lap("gate")
+        may_publish = verdict.passed and not (settings.strict and refused.height)
+        version = corpus.publish(fingerprint, settings.keep_versions) if may_publish else None
+        if version:
+            forget_stages(stages, settings)
+        clock.lap("switch")
+    return Report(
+        settings.out,
+        verdict,
+        metrics,
+        previous,
+        refused,
+        inputs.ignored,
+        version,
+        inputs.size,
+        clock.laps,
+    )
+
+
+def _collect(results: Iterator[str], reporter: Reporter) -> list[str]:
+    collected = []
+    for result in results:
+        collected.append(result)
+        reporter.advance()
+    return collected
+
+
+def _refuse_nothing(inputs: Inputs) -> None:
+    """A run of which no named input exists is a slip of the pen, not an empty corpus."""
+    if not inputs.shards and not inputs.broken:
+        raise NothingToReadError("there is nothing to read", "name files, folders or globs")
+    if not inputs.shards and all(b.reason.startswith("no such") for b in inputs.broken):
+        names = ", ".join(b.source for b in inputs.broken)
+        raise NothingToReadError(f"{names}: no such file or folder", "check the path")
+
+
+def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:
+    """METRICS of the published version, to tell what changed; None where there is none to compare."""
+    if not corpus.current.exists():
+        return None
+    metrics = read_table(corpus.current.resolve(), METRICS)
+    return metrics.collect() if metrics.collect_schema() == METRICS.schema else None
+
+
+def _fingerprint(inputs: Inputs, version: str) -> str:
+    """What the corpus is a function of: inputs, settings, code; not shards, workers or order."""
+    told = f"{inputs.digest} {version} {[(b.source, b.reason) for b in inputs.broken]}"
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+class _Clock:
+    """Seconds a stage took, for the report; no table has them, for they never are the same twice."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self.last = time.monotonic()
+
+    def lap(self, name: str) -> None:
+        now = time.monotonic()
+        self.laps[name] = now - self.last
+        self.last = now

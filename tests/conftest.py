@@ -1,0 +1,119 @@
+"""Running the plan in tests: in this process, judged by the laws alone unless a test says otherwise."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import polars as pl
+import pytest
+
+from expectations.gate import Finding, Verdict
+from expectations.laws import Tables, measure_laws
+from flows.config import load_settings
+from flows.runner import Here, Report, run_plan
+from transforms.contracts import PUBLISHED
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.runner import Mapper
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+def shared(path: str) -> Path:
+    """A file of the shared acceptance data; skipped where absent, but never in CI."""
+    found = SHARED / path
+    if not found.exists():
+        if os.environ.get("CI"):
+            pytest.fail(f"CI must have the acceptance data: {found} is missing")
+        pytest.skip(f"the acceptance data are not here: no {found}")
+    return found
+
+
+class Quiet:
+    """A reporter that says nothing."""
+
+    def begin(self, stage: str, total: int) -> None: ...
+    def advance(self) -> None: ...
+    def say(self, text: str) -> None: ...
+
+
+class LawsGate:
+    """The laws without Great Expectations, which takes seconds to import."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None: ...
+
+    def judge(self, corpus: Path, rows: int) -> Verdict:
+        tables = read_corpus(corpus)
+        frame, offenders = measure_laws(
+            Tables(
+                tables["documents"].lazy(),
+                tables["sentences"].lazy(),
+                tables["ledger"].lazy(),
+                tables["metrics"],
+            )
+        )
+        return Verdict(
+            [
+                Finding("laws", row["law"], row["difference"] == 0, row, offenders.get(row["law"], []))
+                for row in frame.iter_rows(named=True)
+            ]
+        )
+
+
+def read_corpus(corpus: Path) -> dict[str, pl.DataFrame]:
+    """Every table of a corpus."""
+    return {
+        table.name: pl.read_parquet(
+            sorted((corpus / table.name).rglob("*.parquet")), hive_partitioning=False
+        )
+        for table in PUBLISHED
+    }
+
+
+def file_hashes(corpus: Path) -> dict[str, str]:
+    """The hash of every file of a corpus, by its path."""
+    folder = corpus.resolve()
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
+
+
+def clean(
+    inputs: Sequence[str | Path], out: Path, mapper: Mapper | None = None, **settings: object
+) -> Report:
+    """One run of the plan."""
+    return run_plan(
+        [str(name) for name in inputs],
+        load_settings(out=out, **settings),
+        mapper or Here(),
+        Quiet(),
+        LawsGate,
+    )
+
+
+def clean_text(tmp_path: Path, text: str, name: str = "page.txt", **settings: object) -> dict[str, pl.DataFrame]:
+    """The corpus made of one page."""
+    file = tmp_path / name
+    file.write_text(text, encoding="utf-8")
+    report = clean([file], tmp_path / "out", **settings)
+    assert report.verdict.passed, report.verdict.failures
+    return read_corpus(tmp_path / "out" / "corpus")
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the settings of the folder it was started in, or the environment's."""
+    for name in os.environ:
+        if name.startswith("REINSCHRIFT_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))

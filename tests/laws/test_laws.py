@@ -1,0 +1,187 @@
+"""The laws, over generated pages: furniture, prose, repeats, hostile lines, in any mixture."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks.conservation import lost_lines
+from tests.conftest import clean, file_hashes, read_corpus
+
+GERMAN = st.sampled_from(
+    [
+        "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut und steht noch heute.",
+        "Die Brucke über den Fluss wurde im 19. Jahrhundert gebaut und steht noch heute.",
+        "Am 3. Oktober 1990 um 12.30 Uhr läuteten in der Stadt alle Glocken.",
+        "Er schrieb: „Das Wasser stieg über Nacht.“ Danach ging er schlafen, wie jeden Abend.",
+    ]
+)
+ENGLISH = st.sampled_from(
+    [
+        "The old mill was rebuilt in 1887 after a fire had destroyed its roof.",
+        "The old mill was rebuilt in 1888 after a fire had destroyed its roof.",
+        "Bees visit up to two thousand flowers a day, and they remember the best of them.",
+    ]
+)
+FRENCH = st.just("La rivière traverse la ville du nord au sud depuis toujours.")
+SENTENCES = st.one_of(GERMAN, ENGLISH, FRENCH)
+# Several sentences in a line share its language: a block has one label.
+PARAGRAPHS = st.one_of(st.lists(GERMAN, min_size=2, max_size=3), st.lists(ENGLISH, min_size=2, max_size=3))
+FURNITURE = st.sampled_from(
+    [
+        "Leave a Reply",
+        "Save Save",
+        "  • NotesNotes",
+        "Accept all cookies",
+        "3 Comments",
+        "Alle Rechte vorbehalten",
+        "Skip to content",
+        "Your email address will not be published. Required fields are marked *",
+    ]
+)
+ODD = st.sampled_from(
+    ["", "   ", "\u200b", "\x00", "12345", "…", "Tom &amp; Jerry", "fÃ¼r", "a\tb", "\u00a0", "«»"]
+)
+ANY = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=60)
+LINES = st.one_of(SENTENCES, SENTENCES, FURNITURE, ODD, ANY, PARAGRAPHS.map(" ".join))
+PAGES = st.lists(LINES, min_size=1, max_size=12).map("\n".join)
+NAMES = st.sampled_from([f"{letter}.txt" for letter in "abcdefgh"])
+SITES = st.dictionaries(NAMES, PAGES, min_size=1, max_size=5)
+relaxed = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings(recwarn: pytest.WarningsRecorder) -> None:
+    recwarn.clear()
+
+
+class Workshop:
+    """A folder of pages, and corpora made from it."""
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+        self.site = self.root / "site"
+        self.site.mkdir()
+
+    def write(self, pages: dict[str, str]) -> None:
+        shutil.rmtree(self.site)
+        self.site.mkdir()
+        for name, text in pages.items():
+            (self.site / name).write_text(text, encoding="utf-8", newline="")
+
+    def corpus(self, name: str, inputs: list[Path] | None = None, **options: object) -> Path:
+        report = clean(inputs or [self.site], self.root / name, **options)
+        assert report.verdict.passed, report.verdict.failures
+        return self.root / name / "corpus"
+
+
+def _is_readable(text: str) -> bool:
+    controls = sum(ord(char) < 32 and char not in "\t\n\r\x0b\x0c\x1b" for char in text)
+    return controls <= 0.01 * len(text) and bool(text.strip("\ufeff \t\r\n")) and text[0] != "\ufeff"
+
+
+@relaxed
+@given(SITES)
+def test_conservation(pages: dict[str, str]) -> None:
+    """Every non-blank line is in sentences or in the ledger; a script that knows no code checks."""
+    pages = {name: text for name, text in pages.items() if _is_readable(text) and "\x00" not in text}
+    if not pages:
+        return
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        shop.write(pages)
+        corpus = shop.corpus("out")
+        for name in pages:
+            file = shop.site / name
+            assert lost_lines(corpus, file, str(file)) == []
+
+
+@relaxed
+@given(SITES, st.randoms(use_true_random=False), st.integers(1, 400))
+def test_order_and_shards_do_not_matter(pages: dict[str, str], random, shard_bytes: int) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        shop.write(pages)
+        files = sorted(shop.site.iterdir())
+        first = file_hashes(shop.corpus("one", files))
+        random.shuffle(files)
+        assert file_hashes(shop.corpus("two", files, shard_bytes=shard_bytes)) == first
+
+
+@relaxed
+@given(st.lists(SITES, min_size=2, max_size=4))
+def test_increments_equal_a_fresh_run(history: list[dict[str, str]]) -> None:
+    """Adding, changing and removing pages ends in the bytes of one run on the final pages."""
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        for pages in history:
+            shop.write(pages)
+            grown = shop.corpus("grown")
+        assert file_hashes(grown) == file_hashes(shop.corpus("fresh"))
+
+
+@relaxed
+@given(SITES)
+def test_cleaning_cleaned_text_changes_nothing(pages: dict[str, str]) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        shop.write(pages)
+        once = {
+            Path(source).name: text
+            for source, text in read_corpus(shop.corpus("once"))["documents"]
+            .select("source", "text")
+            .iter_rows()
+        }
+        if not once:
+            return
+        shop.write(once)
+        twice = read_corpus(shop.corpus("twice"))
+        assert twice["ledger"].to_dicts() == []
+        assert {
+            Path(source).name: text
+            for source, text in twice["documents"].select("source", "text").iter_rows()
+        } == once
+
+
+@relaxed
+@given(SITES)
+def test_replay(pages: dict[str, str]) -> None:
+    """Kept text and ledger, each at its offsets, rebuild the page after repair, but for white space."""
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        shop.write(pages)
+        tables = read_corpus(shop.corpus("out"))
+        for (document_id,), kept in tables["sentences"].group_by("document_id"):
+            gone = tables["ledger"].filter(document_id=document_id)
+            spans = kept.select("start", "end", "text").rows()
+            spans += [
+                (row["start"], row["end"], row["before"])
+                for row in gone.filter(action="drop").iter_rows(named=True)
+                if row["end"] > row["start"]
+            ]
+            spans.sort()
+            for (_, end, _), (start, _, _) in zip(spans, spans[1:], strict=False):
+                assert end <= start
+            assert all(end - start == len(text) for start, end, text in spans)
+
+
+def test_removing_the_owner_gives_a_sentence_to_the_next_page(tmp_path: Path) -> None:
+    shop = Workshop(str(tmp_path))
+    shared = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut."
+    shop.write({"a.txt": shared, "b.txt": shared})
+    before = read_corpus(shop.corpus("out"))
+    assert before["documents"]["source"].to_list() == [str(shop.site / "a.txt")]
+    repeat = before["ledger"].row(0, named=True)
+    assert repeat["source"] == str(shop.site / "b.txt")
+    assert repeat["kept_at"] == before["sentences"]["id"].item()
+    (shop.site / "a.txt").unlink()
+    after = read_corpus(shop.corpus("out"))
+    assert after["documents"]["source"].to_list() == [str(shop.site / "b.txt")]
+    assert after["ledger"].height == 0

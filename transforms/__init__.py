@@ -1,0 +1,1 @@
+"""What is done to text: pure functions, frames in and frames out."""

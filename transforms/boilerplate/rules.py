@@ -1,0 +1,348 @@
+"""Matching rule packs against blocks. Thousands of exact rules cost one join.
+
+The order of decision, first wins: rules of a site's own pack before generic ones; drop before trim
+before mark; then pack name and place in the file. The ledger names the first and lists the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import reduce
+from itertools import groupby
+from operator import or_
+
+import polars as pl
+
+from transforms.boilerplate.packs import Pack, Rule, normal_key
+
+HITS = pl.Schema(
+    {
+        "page": pl.UInt32,
+        "block": pl.UInt32,
+        "rank": pl.UInt32,
+        "rule": pl.String,
+        "action": pl.String,
+        "cut_start": pl.UInt32,
+        "cut_end": pl.UInt32,
+    }
+)
+_ACTION_ORDER = {"drop": 0, "trim": 1, "mark": 2}
+
+
+@dataclass(frozen=True)
+class _Ranked:
+    """A rule with its place in the order of decision."""
+
+    pack: Pack
+    rule: Rule
+    rank: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.pack.name}/{self.rule.id}"
+
+
+class RuleBook:
+    """All packs of a run, compiled once: lookup tables for texts, expressions for regexes."""
+
+    def __init__(self, packs: tuple[Pack, ...]) -> None:
+        self.packs = packs
+        self.ranked = tuple(_rank(packs))
+        self._exact = _pattern_table(self.ranked, "exact")
+        self._contains = _pattern_table(self.ranked, "contains")
+        self._regexes = [ranked for ranked in self.ranked if ranked.rule.kind == "regex"]
+        self._sections = [ranked for ranked in self.ranked if ranked.rule.kind == "section"]
+        self._info = _rule_table(self.ranked)
+
+    def find_hits(self, blocks: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+        """Every rule that fires, on every block.
+
+        In: blocks (`page`, `block`, `text`), pages (`page`, `site`). Out: HITS, one row a
+        (block, rule), in the order of decision within a block.
+        """
+        lines = blocks.select("page", "block", "text", key=normal_key(pl.col("text"))).with_columns(
+            folded=pl.col("key").str.to_lowercase(),
+            words=pl.col("key").str.count_matches(r"\S+"),
+        )
+        active = self._active(lines, pages)
+        found = [
+            self._exact_hits(lines),
+            self._contains_hits(lines),
+            self._regex_hits(lines, active),
+            self._section_hits(lines, active),
+        ]
+        hits = (
+            pl.concat(found)
+            .join(self._info, on="rank")
+            .join(active, on=["page", "pack"], how="semi")
+            .filter(pl.col("words") <= pl.col("max_words"))
+            .unique(["page", "block", "rank"], keep="any")
+        )
+        return self._with_cuts(hits, lines).select(HITS.names()).sort("page", "block", "rank")
+
+    def _active(self, lines: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+        """Which packs act on which page: `page`, `pack`."""
+        everywhere = [pack.name for pack in self.packs if pack.is_generic]
+        parts = [pages.select("page").join(pl.DataFrame({"pack": everywhere}), how="cross")]
+        for pack in self.packs:
+            if pack.is_generic:
+                continue
+            parts += [_pages_of_hosts(pages, pack), _pages_with_markers(lines, pack)]
+        return pl.concat(
+            [part.select(pl.col("page").cast(pl.UInt32), pl.col("pack").cast(pl.String)) for part in parts]
+        ).unique()
+
+    def _exact_hits(self, lines: pl.DataFrame) -> pl.DataFrame:
+        found = []
+        for column, table in self._exact.items():
+            found.append(lines.join(table, left_on=column, right_on="pattern").select(_FOUND))
+        return pl.concat(found)
+
+    def _contains_hits(self, lines: pl.DataFrame) -> pl.DataFrame:
+        found = []
+        for column, table in self._contains.items():
+            if table.is_empty():
+                continue
+            patterns = table["pattern"].unique(maintain_order=True).to_list()
+            found.append(
+                lines.filter(pl.col(column).str.contains_any(patterns))
+                .with_columns(pattern=pl.col(column).str.extract_many(patterns, overlapping=True))
+                .explode("pattern", empty_as_null=True)
+                .join(table, on="pattern")
+                .select(_FOUND)
+            )
+        return pl.concat(found) if found else pl.DataFrame(schema=_FOUND_SCHEMA)
+
+    def _regex_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
+        """Each rule is tried on the different lines of the pages its pack acts on, once a line."""
+        found = []
+        for is_generic in (True, False):
+            rules = [r for r in self._regexes if r.pack.is_generic == is_generic]
+            for pack, members in groupby(rules, key=lambda ranked: ranked.pack.name):
+                mine = lines
+                if not is_generic:
+                    mine = lines.join(active.filter(pack=pack), on="page", how="semi")
+                found += _try_regexes(mine, list(members))
+        return pl.concat(found) if found else pl.DataFrame(schema=_FOUND_SCHEMA)
+
+    def _section_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
+        parts = [_section_of(lines, active, ranked) for ranked in self._sections]
+        return pl.concat(parts) if parts else pl.DataFrame(schema=_FOUND_SCHEMA)
+
+    def _with_cuts(self, hits: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
+        """For trims, the span to cut, in code points of the block's text; null for the rest."""
+        cuts = [hits.filter(pl.col("action") != "trim").with_columns(_NO_CUT)]
+        for ranked in self.ranked:
+            if ranked.rule.action == "trim":
+                mine = hits.filter(rank=ranked.rank)
+                if mine.height:
+                    cuts.append(_find_cuts(mine, lines, ranked.rule))
+        return pl.concat(cuts, how="diagonal_relaxed")
+
+
+_FOUND_SCHEMA = {"page": pl.UInt32, "block": pl.UInt32, "words": pl.UInt32, "rank": pl.UInt32}
+_FOUND = tuple(_FOUND_SCHEMA)
+_NO_CUT = (
+    pl.lit(None, dtype=pl.UInt32).alias("cut_start"),
+    pl.lit(None, dtype=pl.UInt32).alias("cut_end"),
+)
+NO_LIMIT = 2**31
+
+
+def _rank(packs: tuple[Pack, ...]) -> list[_Ranked]:
+    pairs = [
+        (pack.is_generic, _ACTION_ORDER[rule.action], pack.name, place, pack, rule)
+        for pack in packs
+        for place, rule in enumerate(pack.rules)
+    ]
+    pairs.sort(key=lambda pair: pair[:4])
+    return [_Ranked(pack, rule, rank) for rank, (*_, pack, rule) in enumerate(pairs)]
+
+
+def _max_words(rule: Rule) -> int:
+    return NO_LIMIT if rule.max_words is None else rule.max_words
+
+
+def _rule_table(ranked: tuple[_Ranked, ...]) -> pl.DataFrame:
+    rows = [(r.rank, r.name, r.pack.name, r.rule.action, _max_words(r.rule)) for r in ranked]
+    schema = {
+        "rank": pl.UInt32,
+        "rule": pl.String,
+        "pack": pl.String,
+        "action": pl.String,
+        "max_words": pl.UInt32,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _pattern_table(ranked: tuple[_Ranked, ...], kind: str) -> dict[str, pl.DataFrame]:
+    """`pattern`, `rank` for the column each pattern is compared with: key, or folded."""
+    tables = {}
+    for column, folded in (("key", False), ("folded", True)):
+        rows = [
+            (pattern.lower() if folded else pattern, r.rank)
+            for r in ranked
+            if r.rule.kind == kind and r.rule.ignore_case == folded
+            for pattern in r.rule.patterns
+        ]
+        schema = {"pattern": pl.String, "rank": pl.UInt32}
+        tables[column] = pl.DataFrame(rows, schema=schema, orient="row")
+    return tables
+
+
+def _matches(rule: Rule) -> pl.Expr:
+    flag = "(?i)" if rule.ignore_case else ""
+    return pl.col("key").str.contains(flag + "|".join(f"(?:{p})" for p in rule.patterns))
+
+
+def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame]:
+    """The hits of some rules, a frame each."""
+    if lines.is_empty():
+        return []
+    keys = lines.lazy().select("key", "words").unique()
+    hits = [
+        keys.filter(_may_match(ranked.rule))
+        .filter(_matches(ranked.rule))
+        .select("key", rank=pl.lit(ranked.rank, dtype=pl.UInt32))
+        for ranked in rules
+    ]
+    return [lines.join(pl.concat(pl.collect_all(hits)), on="key").select(_FOUND)]
+
+
+def _may_match(rule: Rule) -> pl.Expr:
+    """What is cheap to ask before a regex is tried."""
+    cheap = pl.col("words") <= _max_words(rule)
+    return cheap & pl.col("key").str.contains_any(list(rule.needs)) if rule.needs else cheap
+
+
+def _pages_of_hosts(pages: pl.DataFrame, pack: Pack) -> pl.DataFrame:
+    site = pl.col("site")
+    mine = [(site == host) | site.str.ends_with("." + host) for host in pack.hosts]
+    return pages.filter(reduce(or_, mine, pl.lit(value=False))).select(
+        "page", pack=pl.lit(pack.name)
+    )
+
+
+def _pages_with_markers(lines: pl.DataFrame, pack: Pack) -> pl.DataFrame:
+    """Pages on which enough different markers of the pack occur as part of a line."""
+    if not pack.markers:
+        return pl.DataFrame(schema={"page": pl.UInt32, "pack": pl.String})
+    markers = list(pack.markers)
+    return (
+        lines.filter(pl.col("key").str.contains_any(markers))
+        .select("page", marker=pl.col("key").str.extract_many(markers, overlapping=True))
+        .explode("marker", empty_as_null=True)
+        .group_by("page")
+        .agg(pl.col("marker").n_unique())
+        .filter(pl.col("marker") >= pack.min_markers)
+        .select("page", pack=pl.lit(pack.name))
+    )
+
+
+def _section_of(lines: pl.DataFrame, active: pl.DataFrame, ranked: _Ranked) -> pl.DataFrame:
+    """Blocks from a line that opens the section to the one that closes it, or to the page's end."""
+    rule = ranked.rule
+    opening = (
+        lines.filter(_matches(rule))
+        .select("page")
+        .unique()
+        .join(active.filter(pack=ranked.pack.name), on="page", how="semi")
+    )
+    if opening.is_empty():
+        return pl.DataFrame(schema=_FOUND_SCHEMA)
+    until = pl.lit(value=False)
+    if rule.until:
+        until = pl.col("key").str.contains(("(?i)" if rule.ignore_case else "") + rule.until)
+    opens = _matches(rule)
+    state = pl.when(opens).then(pl.col("block")).when(until).then(pl.lit(-1)).otherwise(None)
+    inside = (
+        lines.join(opening, on="page", how="semi", maintain_order="left")
+        .with_columns(opened=state.cast(pl.Int64).forward_fill().over("page"))
+        .filter(pl.col("opened") >= 0)
+        .with_columns(depth=pl.col("block") - pl.col("opened"))
+    )
+    if not rule.include_start:
+        inside = inside.filter(pl.col("depth") > 0)
+    if rule.max_blocks is not None:
+        inside = inside.filter(pl.col("depth") < rule.max_blocks + (not rule.include_start))
+    return inside.with_columns(rank=pl.lit(ranked.rank, dtype=pl.UInt32)).select(_FOUND)
+
+
+def _find_cuts(hits: pl.DataFrame, lines: pl.DataFrame, rule: Rule) -> pl.DataFrame:
+    """Where a trim cuts, in code points of the block's text.
+
+    The cut is the group `cut` of the pattern, or all it matches. It must touch an end of the block:
+    a hole in the middle would leave two pieces, which no single offset describes, so it cuts nothing.
+    """
+    text = pl.col("text").str.strip_chars_end()
+    cut = pl.coalesce(_cut_of(text, pattern, rule) for pattern in rule.patterns)
+    located = (
+        hits.join(lines.select("page", "block", "text"), on=["page", "block"], how="left")
+        .with_columns(cut=cut, text=text)
+        .filter(pl.col("cut").str.len_chars() > 0)
+        .with_columns(
+            size=pl.col("text").str.len_chars(),
+            indent=pl.col("text").str.len_chars()
+            - pl.col("text").str.strip_chars_start().str.len_chars(),
+            width=pl.col("cut").str.len_chars(),
+        )
+    )
+    at_end = pl.col("text").str.ends_with(pl.col("cut"))
+    at_start = pl.col("text").str.strip_chars_start().str.starts_with(pl.col("cut"))
+    return (
+        located.filter((at_end | at_start) & (pl.col("width") + pl.col("indent") < pl.col("size")))
+        .with_columns(
+            cut_start=pl.when(at_end).then(pl.col("size") - pl.col("width")).otherwise(0),
+            cut_end=pl.when(at_end)
+            .then(pl.col("size"))
+            .otherwise(pl.col("indent") + pl.col("width")),
+        )
+        .drop("text", "cut", "size", "indent", "width")
+        .cast({"cut_start": pl.UInt32, "cut_end": pl.UInt32})
+    )
+
+
+def _cut_of(text: pl.Expr, pattern: str, rule: Rule) -> pl.Expr:
+    flagged = ("(?i)" if rule.ignore_case else "") + pattern
+    if "?P<cut>" in pattern or "?<cut>" in pattern:
+        return text.str.extract_groups(flagged).struct.field("cut")
+    return text.str.extract(flagged, 0)
+
+
+# ---------------------------------------------------------------- checking packs by their examples
+
+
+def check_examples(pack: Pack) -> list[str]:
+    """Run every rule's own examples. Out: one message a failure; empty when the pack is sound."""
+    return [problem for rule in pack.rules for problem in _failures(pack, rule)]
+
+
+def _failures(pack: Pack, rule: Rule) -> list[str]:
+    alone = Pack(name=pack.name, why=pack.why, origin=pack.origin, rules=(rule,))
+    book = RuleBook((alone,))
+    where = f"{pack.origin}: rule {rule.id!r}"
+    problems = []
+    for example in rule.removes:
+        before, after = example if isinstance(example, tuple) else (example, None)
+        if _apply(book, before) != after:
+            problems.append(f"{where} does not remove {before!r} as it says")
+    for kept in rule.keeps:
+        if _apply(book, kept) != kept:
+            problems.append(f"{where} does not keep {kept!r}")
+    return problems
+
+
+def _apply(book: RuleBook, line: str) -> str | None:
+    """What a rule leaves of one line: the line, a part of it, or nothing."""
+    blocks = pl.DataFrame(
+        {"page": [0], "block": [0], "text": [line]},
+        schema={"page": pl.UInt32, "block": pl.UInt32, "text": pl.String},
+    )
+    pages = pl.DataFrame(
+        {"page": [0], "site": [None]}, schema={"page": pl.UInt32, "site": pl.String}
+    )
+    for hit in book.find_hits(blocks, pages).iter_rows(named=True):
+        if hit["action"] != "trim":
+            return None
+        return (line[: hit["cut_start"]] + line[hit["cut_end"] :]).strip()
+    return line

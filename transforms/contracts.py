@@ -1,0 +1,273 @@
+"""The tables: columns, types, grain. What the gate checks and the Parquet files say is read here.
+
+Published tables lie in OUT/corpus/<name>/. The staged ones pass between the stages of a run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from polars._typing import PolarsDataType
+
+KINDS = ("heading", "paragraph", "list_item", "quote", "table", "code", "comment")
+ACTIONS = ("drop", "edit", "note")
+UNDETERMINED = "und"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: its type, what it means, and whether it may be null."""
+
+    name: str
+    dtype: PolarsDataType
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its grain in a sentence, its columns in order, its key, its invariants in words."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    key: tuple[str, ...] = ()
+    partition_by: str | None = None
+    invariants: tuple[str, ...] = ()
+
+    @property
+    def schema(self) -> pl.Schema:
+        """Column names and types, in order."""
+        return pl.Schema({column.name: column.dtype for column in self.columns})
+
+    @property
+    def names(self) -> list[str]:
+        """Column names, in order."""
+        return [column.name for column in self.columns]
+
+    def empty(self) -> pl.DataFrame:
+        """No rows, the right columns."""
+        return pl.DataFrame(schema=self.schema)
+
+    def conform(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Select the columns of this table in order, cast; absent nullable ones become null."""
+        absent = [
+            pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in self.columns
+            if column.nullable and column.name not in frame.columns
+        ]
+        return frame.with_columns(absent).select(self.names).cast(dict(self.schema))
+
+
+_PAGE = Column("page", pl.UInt32, "number of the page within its shard")
+_BLOCK = Column("block", pl.UInt32, "number of the block (non-blank line) within the page, from 0")
+_SENTENCE = Column("sentence", pl.UInt32, "number of the sentence within the block, from 0")
+_START = Column("start", pl.UInt32, "first code point in the page's text after repair")
+_END = Column("end", pl.UInt32, "code point after the last, in the page's text after repair")
+_KIND = Column("kind", pl.String, " | ".join(KINDS))
+_DOCUMENT_ID = Column("document_id", pl.String, "documents.id of the page")
+
+_PAGE_FACTS = (
+    Column("source", pl.String, "path or URI of the input, as given"),
+    Column("record_id", pl.String, "the record's own id; null for plain files", nullable=True),
+    Column("url", pl.String, "address of the page, where known", nullable=True),
+    Column("site", pl.String, "host of the address without www.", nullable=True),
+    Column("fetched_at", pl.String, "when it was fetched, as the input says", nullable=True),
+    Column("title", pl.String, "title, from the record or the HTML", nullable=True),
+    Column("author", pl.String, "author, from the HTML", nullable=True),
+    Column("date", pl.String, "day of publication, ISO 8601, from the HTML", nullable=True),
+    Column("format", pl.String, "text | html"),
+    Column("encoding", pl.String, "the encoding it was read with"),
+)
+
+# ---------------------------------------------------------------- staged, between the stages
+
+RECORDS = Table(
+    "records",
+    "one row a page as read, before anything was done to it",
+    (
+        _PAGE,
+        Column("source", pl.String, "path or URI of the input, as given"),
+        Column("record_id", pl.String, "the record's own id", nullable=True),
+        Column("position", pl.UInt64, "byte offset of the record in its (decompressed) file"),
+        Column("url", pl.String, "address", nullable=True),
+        Column("fetched_at", pl.String, "when it was fetched", nullable=True),
+        Column("title", pl.String, "title given by the record", nullable=True),
+        Column("format", pl.String, "text | html"),
+        Column("encoding", pl.String, "the encoding it was read with"),
+        Column("content", pl.String, "text or HTML, decoded"),
+    ),
+)
+
+PAGES = Table(
+    "pages",
+    "one row a page read, whether or not any of it was kept",
+    (
+        _PAGE,
+        Column("position", pl.UInt64, "byte offset of the record in its (decompressed) file"),
+        *_PAGE_FACTS,
+        Column("language", pl.String, "language of the page, ISO 639-1, or und"),
+        Column("language_score", pl.Float32, "share of the page's prose in that language"),
+        Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
+        Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
+    ),
+    key=("page",),
+)
+
+BLOCKS = Table(
+    "blocks",
+    "one row a non-blank block of a page; what the steps hand each other",
+    (
+        _PAGE,
+        _BLOCK,
+        Column("text", pl.String, "the block after the steps so far"),
+        Column("gap_chars", pl.UInt32, "code points between the block before and this one"),
+        _START,
+        Column("blank_before", pl.UInt32, "blank lines before it"),
+        _KIND,
+        Column("format", pl.String, "text | html"),
+        Column("extracted", pl.Boolean, "the extractor's verdict; null where it gave none", True),
+    ),
+    key=("page", "block"),
+)
+
+UNITS = Table(
+    "units",
+    "one row a sentence still kept, in the read stage",
+    (
+        _PAGE,
+        _BLOCK,
+        _SENTENCE,
+        _START,
+        _END,
+        _KIND,
+        Column("language", pl.String, "language of the block, ISO 639-1, or und"),
+        Column("text", pl.String, "the sentence"),
+        Column("lead", pl.String, "white space between the sentence before, or the block's start"),
+        Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
+        Column("repeatable", pl.Boolean, "long enough, and of a kind, to count as a repeat"),
+    ),
+    key=("page", "block", "sentence"),
+)
+
+_VERDICT = (
+    Column("start", pl.UInt32, _START.meaning, nullable=True),
+    Column("end", pl.UInt32, _END.meaning, nullable=True),
+    Column("step", pl.String, "step that decided"),
+    Column("rule", pl.String, "rule that decided: pack/id for rule packs"),
+    Column("also", pl.List(pl.String), "every other rule that fired"),
+    Column("action", pl.String, " | ".join(ACTIONS)),
+    Column("before", pl.String, "text before the action"),
+    Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
+)
+
+ACTIONS_TAKEN = Table(
+    "actions",
+    "one row a dropped or edited unit, in the read stage",
+    (
+        _PAGE,
+        Column("block", pl.UInt32, _BLOCK.meaning, nullable=True),
+        Column("sentence", pl.UInt32, _SENTENCE.meaning, nullable=True),
+        *_VERDICT,
+    ),
+)
+
+# ---------------------------------------------------------------- published
+
+DOCUMENTS = Table(
+    "documents",
+    "one row a page that has any text left",
+    (
+        Column("id", pl.String, "stable id: a hash of source and record"),
+        *_PAGE_FACTS,
+        Column("language", pl.String, "language of the page, ISO 639-1, or und"),
+        Column("language_score", pl.Float32, "share of the page's prose in that language"),
+        Column("text", pl.String, "the kept blocks, one a line"),
+        Column("n_chars", pl.UInt32, "code points of text"),
+        Column("n_words", pl.UInt32, "words of text"),
+        Column("n_blocks", pl.UInt32, "blocks of text"),
+        Column("n_sentences", pl.UInt32, "rows of this document in sentences"),
+        Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
+        Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
+        Column("mean_word_length", pl.Float32, "mean letters a word (Gopher)", True),
+        Column("symbol_word_ratio", pl.Float32, "# and ellipses a word (Gopher)", True),
+        Column("bullet_line_share", pl.Float32, "share of blocks that begin with a bullet (Gopher)", True),
+        Column("ellipsis_line_share", pl.Float32, "share of blocks that end in an ellipsis (Gopher)", True),
+        Column("alpha_word_share", pl.Float32, "share of words with a letter (Gopher)", True),
+        Column("end_punctuation_share", pl.Float32, "share of blocks that end a sentence (C4)", True),
+    ),
+    key=("id",),
+    partition_by="language",
+    invariants=("n_sentences is the number of rows with this document_id in sentences",),
+)
+
+SENTENCES = Table(
+    "sentences",
+    "one row a kept sentence",
+    (
+        Column("id", pl.String, "document_id:block:sentence"),
+        _DOCUMENT_ID,
+        _BLOCK,
+        _SENTENCE,
+        _START,
+        _END,
+        _KIND,
+        Column("language", pl.String, "language of the block, ISO 639-1, or und"),
+        Column("text", pl.String, "the sentence"),
+        Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
+    ),
+    key=("id",),
+    partition_by="language",
+    invariants=("end > start", "no two kept sentences repeat each other within a language"),
+)
+
+LEDGER = Table(
+    "ledger",
+    "one row a dropped or edited unit; sentence null: the whole block; block null: the whole page",
+    (
+        _DOCUMENT_ID,
+        Column("source", pl.String, "path or URI of the input, as given"),
+        Column("record_id", pl.String, "the record's own id", nullable=True),
+        Column("block", pl.UInt32, _BLOCK.meaning, nullable=True),
+        Column("sentence", pl.UInt32, _SENTENCE.meaning, nullable=True),
+        *_VERDICT,
+        Column("kept_at", pl.String, "sentences.id of the copy that stayed", nullable=True),
+    ),
+    invariants=("a drop has no after", "a repeat has a kept_at that is in sentences"),
+)
+
+METRICS = Table(
+    "metrics",
+    "one row a (step, rule); rule null: the step as a whole",
+    (
+        Column("step", pl.String, "step of the pipeline"),
+        Column("rule", pl.String, "rule; null: the whole step", nullable=True),
+        Column("unit", pl.String, "page | block | sentence: what is counted"),
+        Column("units_in", pl.Int64, "units that came in", nullable=True),
+        Column("units_out", pl.Int64, "units that went on", nullable=True),
+        Column("units_dropped", pl.Int64, "units dropped"),
+        Column("units_edited", pl.Int64, "units edited"),
+        Column("chars_in", pl.Int64, "code points that came in", nullable=True),
+        Column("chars_out", pl.Int64, "code points that went on", nullable=True),
+        Column("chars_dropped", pl.Int64, "code points of dropped units"),
+    ),
+    key=("step", "rule"),
+    invariants=("units_in = units_out + units_dropped", "units_out = units_in of the next step"),
+)
+
+QUARANTINE = Table(
+    "quarantine",
+    "one row an input or record that could not be read",
+    (
+        Column("source", pl.String, "path or URI of the input, as given"),
+        Column("record", pl.String, "line or record number; null: the whole input", nullable=True),
+        Column("reason", pl.String, "what is wrong"),
+        Column("remedy", pl.String, "what to do about it"),
+    ),
+)
+
+PUBLISHED = (DOCUMENTS, SENTENCES, LEDGER, METRICS, QUARANTINE)

@@ -1,0 +1,436 @@
+"""The whole program as a list: what happens to a block, in order.
+
+STEPS is the table of contents. A step takes the units still kept and gives back those that go on and
+a row for each one it dropped or edited; nothing disappears in between, and `run_steps` counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Literal
+
+import polars as pl
+
+from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from transforms.boilerplate.rules import RuleBook
+from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
+from transforms.dedup import add_hash
+from transforms.extract import Extraction, flatten_pages
+from transforms.language import mark_language
+from transforms.privacy import mask_sentences
+from transforms.repair import repair_lines
+from transforms.sentences import split_sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transforms.boilerplate.packs import Pack
+
+SKIPPABLE = ("repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy")
+
+
+@dataclass(frozen=True)
+class Options:
+    """All that decides what is kept; part of the fingerprint of a run."""
+
+    packs: tuple[Pack, ...] = ()
+    skip: frozenset[str] = frozenset()
+    comments: Literal["keep", "drop"] = "keep"
+    min_repeat_chars: int = 25
+    mask: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Working:
+    """What a step works on: the pages, and their blocks (sentences, once they are split)."""
+
+    pages: pl.DataFrame
+    units: pl.DataFrame
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step leaves, and what it did: one row of `actions` a unit dropped or edited."""
+
+    working: Working
+    actions: pl.DataFrame = field(default_factory=ACTIONS_TAKEN.empty)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One thing that happens to a page: where, to what, by which function."""
+
+    name: str
+    stage: Literal["read", "judge", "publish"]
+    unit: Literal["block", "sentence", "document"]
+    what: str
+    run: Callable[[Working, Context], Outcome] | None = None
+
+
+@dataclass(frozen=True)
+class Context:
+    """What steps may ask for besides their input."""
+
+    options: Options
+    rules: RuleBook
+
+
+def repair_blocks(working: Working, context: Context) -> Outcome:
+    """Undo what transport broke; a block of which nothing is left is dropped."""
+    blocks = working.units
+    if "repair" in context.options.skip:
+        repaired = blocks.with_columns(text="raw", repairs=pl.lit(None, dtype=pl.List(pl.String)))
+    else:
+        repaired = repair_lines(blocks)
+    placed = place_blocks(repaired)
+    is_empty = pl.col("text").str.strip_chars() == ""
+    # White space at the ends is no part of a sentence, so mending that alone is no edit.
+    is_changed = pl.col("raw").str.strip_chars() != pl.col("text").str.strip_chars()
+    changed = placed.filter(pl.col("repairs").is_not_null() & is_changed)
+    actions = changed.with_columns(
+        step=pl.lit("repair"),
+        rule=pl.col("repairs").list.first(),
+        also=pl.col("repairs").list.slice(1),
+        action=pl.when(is_empty).then(pl.lit("drop")).otherwise(pl.lit("edit")),
+        before="raw",
+        after=pl.when(~is_empty).then("text"),
+    )
+    kept = placed.filter(~is_empty)
+    return Outcome(replace(working, units=BLOCKS.conform(kept)), _block_actions(actions, "text"))
+
+
+def strip_boilerplate(working: Working, context: Context) -> Outcome:
+    """Let the rule packs drop, trim or mark blocks; the first rule in the order decides."""
+    if "boilerplate" in context.options.skip:
+        return Outcome(working)
+    hits = context.rules.find_hits(working.units, working.pages)
+    if hits.is_empty():
+        return Outcome(working)
+    verdicts = _decide(hits, context.options)
+    judged = working.units.join(
+        verdicts, on=["page", "block"], how="left", maintain_order="left"
+    ).with_columns(before="text", offset="start")
+    trimmed = _trim(judged)
+    is_drop = (pl.col("action") == "drop").fill_null(value=False)
+    is_trim = (pl.col("action") == "edit").fill_null(value=False)
+    actions = trimmed.filter(is_drop | is_trim).with_columns(
+        step=pl.lit("boilerplate"), after=pl.when(is_trim).then("text")
+    )
+    kept = trimmed.filter(~is_drop).with_columns(
+        kind=pl.when(pl.col("is_comment").fill_null(value=False))
+        .then(pl.lit("comment"))
+        .otherwise("kind")
+    )
+    return Outcome(replace(working, units=BLOCKS.conform(kept)), _block_actions(actions))
+
+
+def drop_unextracted(working: Working, context: Context) -> Outcome:
+    """Drop the blocks of HTML pages that the extractor left out."""
+    if "boilerplate" in context.options.skip:
+        return Outcome(working)
+    is_drop = (~pl.col("extracted")).fill_null(value=False)
+    actions = working.units.filter(is_drop).with_columns(
+        step=pl.lit("extract"),
+        rule=pl.lit("trafilatura"),
+        also=pl.lit([], dtype=pl.List(pl.String)),
+        action=pl.lit("drop"),
+        before="text",
+        after=pl.lit(None, dtype=pl.String),
+    )
+    return Outcome(replace(working, units=working.units.filter(~is_drop)), _block_actions(actions))
+
+
+def tell_language(working: Working, context: Context) -> Outcome:
+    """Tell the language of each block and page."""
+    if "language" in context.options.skip:
+        blocks = working.units.with_columns(
+            language=pl.lit(UNDETERMINED),
+            page_language=pl.lit(UNDETERMINED),
+            page_score=pl.lit(0.0, dtype=pl.Float32),
+        )
+    else:
+        blocks = mark_language(working.units)
+    found = blocks.select("page", language="page_language", language_score="page_score").unique()
+    pages = (
+        working.pages.drop("language", "language_score", strict=False)
+        .join(found, on="page", how="left", maintain_order="left")
+        .with_columns(
+            pl.col("language").fill_null(UNDETERMINED), pl.col("language_score").fill_null(0.0)
+        )
+    )
+    return Outcome(Working(pages, blocks.drop("page_language", "page_score")))
+
+
+def cut_sentences(working: Working, context: Context) -> Outcome:
+    """Cut blocks into sentences, and hash each one."""
+    blocks = working.units
+    if "sentences" in context.options.skip:
+        sentences = _whole_blocks(blocks)
+    else:
+        sentences = split_sentences(
+            blocks.select("page", "block", "text", "start", "kind", "language")
+        ).join(
+            blocks.select("page", "block", "kind", "language"),
+            on=["page", "block"],
+            how="left",
+            maintain_order="left",
+        )
+    hashed = add_hash(sentences, context.options.min_repeat_chars)
+    return Outcome(replace(working, units=UNITS.conform(hashed)))
+
+
+def mask_personal_data(working: Working, context: Context) -> Outcome:
+    """Mask personal data in sentences, where the options ask for it."""
+    kinds = context.options.mask
+    if not kinds or "privacy" in context.options.skip:
+        return Outcome(working)
+    masked = mask_sentences(working.units, kinds)
+    actions = masked.filter(pl.col("masked").is_not_null()).with_columns(
+        step=pl.lit("privacy"),
+        rule=pl.col("found").list.first(),
+        also=pl.col("found").list.slice(1),
+        action=pl.lit("edit"),
+        before="text",
+        after="masked",
+    )
+    kept = masked.with_columns(text=pl.coalesce("masked", "text"))
+    return Outcome(replace(working, units=UNITS.conform(kept)), ACTIONS_TAKEN.conform(actions))
+
+
+STEPS = (
+    Step("repair", "read", "block", "mend mojibake, entities, invisible characters", repair_blocks),
+    Step("boilerplate", "read", "block", "strip furniture by rule packs", strip_boilerplate),
+    Step("extract", "read", "block", "HTML: strip what the extractor left out", drop_unextracted),
+    Step("language", "read", "block", "tell the language of block and page", tell_language),
+    Step("sentences", "read", "block", "cut blocks into sentences", cut_sentences),
+    Step("privacy", "read", "sentence", "mask personal data, if asked", mask_personal_data),
+    Step("repeats", "judge", "sentence", "drop sentences that stand earlier in the corpus"),
+    Step("quality", "publish", "document", "measure each document"),
+)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The read stage of one shard: PAGES, UNITS still kept, ACTIONS_TAKEN, METRICS so far."""
+
+    pages: pl.DataFrame
+    units: pl.DataFrame
+    actions: pl.DataFrame
+    metrics: pl.DataFrame
+
+
+def read_stage(
+    records: pl.DataFrame, context: Context, extractor: Callable[[str], Extraction | None] | None
+) -> Stage:
+    """Everything that needs only the page itself.
+
+    In: RECORDS. Out: what is left and what was done, with METRICS for each step.
+    """
+    if "boilerplate" in context.options.skip:
+        extractor = None
+    working, notes = cut_pages(records, extractor)
+    counts = [_count("read", "block", working.units, working.units, "raw", notes)]
+    actions = [notes]
+    for step in STEPS:
+        if step.run is None:
+            continue
+        before = working
+        outcome = step.run(before, context)
+        working = outcome.working
+        if not outcome.actions.is_empty():
+            actions.append(outcome.actions)
+        if not _is_skipped(step, context.options):
+            counts.append(
+                _count(step.name, step.unit, before.units, working.units, "text", outcome.actions)
+            )
+    return Stage(
+        PAGES.conform(working.pages),
+        UNITS.conform(working.units),
+        pl.concat(actions).sort("page", "block", "sentence", nulls_last=False, maintain_order=True),
+        pl.concat(counts),
+    )
+
+
+def _is_skipped(step: Step, options: Options) -> bool:
+    """A step that was left out has no place in METRICS; extraction is part of stripping."""
+    name = "boilerplate" if step.name == "extract" else step.name
+    return name in options.skip
+
+
+def cut_pages(
+    records: pl.DataFrame, extractor: Callable[[str], Extraction | None] | None
+) -> tuple[Working, pl.DataFrame]:
+    """Cut records into blocks. Out: pages and raw blocks, and notes on pages for the ledger."""
+    is_html = pl.col("format") == "html"
+    flat = flatten_pages(records.filter(is_html), extractor)
+    html_lines = (
+        flat.select("page", raw="lines", kind="kinds", extracted="extracted")
+        .filter(pl.col("raw").list.len() > 0)
+        .with_columns(
+            extracted=pl.coalesce(
+                "extracted", pl.col("raw").list.eval(pl.lit(None, dtype=pl.Boolean))
+            )
+        )
+        .explode("raw", "kind", "extracted", empty_as_null=True)
+        .with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32).over("page"))
+    )
+    text_lines = split_lines(records.filter(~is_html))
+    blocks = (
+        pl.concat([html_lines, text_lines], how="diagonal")
+        .sort("page", "line", maintain_order=True)
+        .pipe(number_blocks)
+        .join(records.select("page", "format"), on="page", how="left", maintain_order="left")
+        .with_columns(kind=pl.coalesce("kind", guess_kind()))
+    )
+    return Working(_describe_pages(records, flat, blocks), blocks), _page_notes(records, flat)
+
+
+def _describe_pages(
+    records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFrame
+) -> pl.DataFrame:
+    size = blocks.group_by("page").agg(
+        n_blocks_read=pl.len(), n_chars_read=pl.col("raw").str.len_chars().sum()
+    )
+    facts = flat.select("page", "author", "date", found_title="title")
+    host = pl.col("url").str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)", 1)
+    return (
+        records.drop("content")
+        .join(facts, on="page", how="left", maintain_order="left")
+        .join(size, on="page", how="left", maintain_order="left")
+        .with_columns(
+            title=pl.coalesce("title", "found_title"),
+            site=host.str.to_lowercase().str.strip_prefix("www."),
+            n_blocks_read=pl.col("n_blocks_read").fill_null(0),
+            n_chars_read=pl.col("n_chars_read").fill_null(0),
+        )
+    )
+
+
+def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
+    """What the ledger should say of a page as a whole: its encoding, an extractor that was silent."""
+    encodings = records.filter(pl.col("encoding") != "utf-8").select(
+        "page", step=pl.lit("read"), rule=pl.lit("encoding"), before="encoding"
+    )
+    skipped = flat.filter(pl.col("skipped").is_not_null()).select(
+        "page", step=pl.lit("extract"), rule=pl.lit("no-verdict"), before="skipped"
+    )
+    notes = pl.concat([encodings, skipped]).with_columns(
+        action=pl.lit("note"), also=pl.lit([], dtype=pl.List(pl.String))
+    )
+    return ACTIONS_TAKEN.conform(notes)
+
+
+def _decide(hits: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """One row a block with hits: what happens to it, which rule decided, which others fired."""
+    drops = (pl.col("action") == "drop") | (
+        (pl.col("action") == "mark") & (options.comments == "drop")
+    )
+    is_trim = pl.col("action") == "trim"
+    prefix = is_trim & (pl.col("cut_start") == 0)
+    decided = hits.group_by("page", "block", maintain_order=True).agg(
+        drop_rule=pl.col("rule").filter(drops).first(),
+        trim_rule=pl.col("rule").filter(is_trim).first(),
+        is_comment=(pl.col("action") == "mark").any(),
+        cut_start=pl.col("cut_start").filter(is_trim & ~prefix).min(),
+        cut_end=pl.col("cut_end").filter(prefix).max(),
+        fired=pl.col("rule"),
+    )
+    return decided.with_columns(
+        rule=pl.coalesce("drop_rule", "trim_rule"),
+        action=pl.when(pl.col("drop_rule").is_not_null())
+        .then(pl.lit("drop"))
+        .when(pl.col("trim_rule").is_not_null())
+        .then(pl.lit("edit")),
+    ).with_columns(also=pl.col("fired").list.set_difference(pl.concat_list("rule")).list.sort())
+
+
+def _trim(judged: pl.DataFrame) -> pl.DataFrame:
+    """Cut the ends that trims found off `text`, and move `start` along."""
+    is_trim = (pl.col("action") == "edit").fill_null(value=False)
+    first = pl.col("cut_end").fill_null(0)
+    last = pl.coalesce("cut_start", pl.col("text").str.len_chars())
+    cut = pl.col("text").str.slice(first, last - first)
+    skipped = cut.str.len_chars() - cut.str.strip_chars_start().str.len_chars()
+    return judged.with_columns(
+        text=pl.when(is_trim).then(cut.str.strip_chars()).otherwise("text"),
+        start=pl.when(is_trim).then(pl.col("start") + first + skipped).otherwise("start"),
+    )
+
+
+def _block_actions(blocks: pl.DataFrame, placed_text: str = "before") -> pl.DataFrame:
+    """ACTIONS_TAKEN for whole blocks, texts without outer white space.
+
+    `start` and `end` are those of `placed_text`, the column that stands in the repaired page.
+    """
+    text = pl.col(placed_text)
+    indent = text.str.len_chars() - text.str.strip_chars_start().str.len_chars()
+    at = pl.col("offset") if "offset" in blocks.columns else pl.col("start")
+    placed = blocks.with_columns(
+        start=(at + indent).cast(pl.UInt32),
+        end=(at + indent + text.str.strip_chars().str.len_chars()).cast(pl.UInt32),
+        sentence=pl.lit(None, dtype=pl.UInt32),
+    )
+    return ACTIONS_TAKEN.conform(
+        placed.with_columns(pl.col("before", "after").str.strip_chars())
+    )
+
+
+def _whole_blocks(blocks: pl.DataFrame) -> pl.DataFrame:
+    """Every block as one sentence."""
+    text = pl.col("text").str.strip_chars()
+    indent = pl.col("text").str.len_chars() - pl.col("text").str.strip_chars_start().str.len_chars()
+    return blocks.with_columns(
+        sentence=pl.lit(0, dtype=pl.UInt32),
+        lead=pl.col("text").str.slice(0, indent),
+        start=pl.col("start") + indent,
+        end=pl.col("start") + indent + text.str.len_chars(),
+        text=text,
+    )
+
+
+def _count(
+    name: str,
+    unit: str,
+    before: pl.DataFrame,
+    after: pl.DataFrame,
+    column: str,
+    actions: pl.DataFrame,
+) -> pl.DataFrame:
+    """METRICS of one step: the step as a whole from the frames, each rule from its actions."""
+    blocks_after = after.select("page", "block").unique().height if unit == "block" else after.height
+    came = before[column if column in before.columns else "raw"].str.len_chars().sum()
+    went = after[column].str.len_chars().sum()
+    by_rule = count_rules(actions.filter(pl.col("step") == name), unit)
+    whole = pl.DataFrame(
+        {
+            "step": [name],
+            "rule": [None],
+            "unit": [unit],
+            "units_in": [before.height],
+            "units_out": [blocks_after],
+            "units_dropped": [before.height - blocks_after],
+            "units_edited": [int((actions["action"] == "edit").sum())],
+            "chars_in": [came],
+            "chars_out": [went],
+            "chars_dropped": [int(by_rule["chars_dropped"].sum())],
+        },
+        schema=METRICS.schema,
+    )
+    return pl.concat([whole, by_rule])
+
+
+def count_rules(actions: pl.DataFrame, unit: str) -> pl.DataFrame:
+    """METRICS rows of the rules in `actions`: units dropped and edited, characters dropped."""
+    is_drop = pl.col("action") == "drop"
+    counted = (
+        actions.filter(pl.col("action") != "note")
+        .group_by("step", "rule")
+        .agg(
+            units_dropped=is_drop.sum(),
+            units_edited=(pl.col("action") == "edit").sum(),
+            chars_dropped=pl.col("before").filter(is_drop).str.len_chars().sum(),
+        )
+        .with_columns(unit=pl.lit(unit))
+        .sort("step", "rule")
+    )
+    return METRICS.conform(counted)

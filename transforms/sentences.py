@@ -1,0 +1,616 @@
+"""Sentences of a block: sentencex proposes the ends, rules kept per language correct them.
+
+The base is `sentencex` (Wikimedia, MIT). It is fast, but breaks German ordinals
+("19. Jahrhundert") and joins whatever stands between two quotation marks or brackets, however
+far apart. So each *gap* (closing punctuation followed by white space) is judged again with the
+data of `languages/<code>.toml`. A language without a file keeps the ends sentencex proposes.
+
+All offsets are code points. Nothing is lost: what lies outside the spans is white space.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any, NamedTuple
+
+import polars as pl
+import sentencex  # type: ignore[import-untyped]
+
+WHOLE_KINDS = ("code", "table")
+"""Kinds of block that are one sentence by definition."""
+
+MAX_PIECE_CHARS = 10_000
+"""Longest text handed to sentencex at once: unclosed quotation marks cost it quadratic time."""
+
+MAX_ASIDE_CHARS = 80
+"""A quotation or bracket up to this length is never cut inside."""
+
+CONTEXT_CHARS = 40
+"""How far to the left and right of a gap the rules look."""
+
+MAX_ORDINAL_DIGITS = 3
+"""Longer numbers before a full stop are years or amounts."""
+
+MAX_MARKER_DIGITS = 2
+"""Longest number read as the marker of an enumerated item."""
+
+MIN_BARE_MARKERS = 3
+"""Markers needed before an enumeration without punctuation between its items is believed."""
+
+SENTENCES_SCHEMA: dict[str, pl.DataType] = {
+    "page": pl.UInt32(),
+    "block": pl.UInt32(),
+    "sentence": pl.UInt32(),
+    "start": pl.UInt32(),
+    "end": pl.UInt32(),
+    "text": pl.String(),
+    "lead": pl.String(),
+}
+
+# White space as `str.isspace` has it. Rust's `\s` lacks U+001C to U+001F.
+_SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+_SPACE = r"[\s\x1c-\x1f]"
+_CLOSERS = r"\"'”“’‘»«›‹)\]*_"
+_OPENERS = "\"'„“”»«‚‘›‹`([*_,"
+_OPENERS_AND_SPACES = _OPENERS + _SPACES
+# A "word" after a gap that shows the sentence going on: "40 Einw. / km²".
+_INNER_MARKS = frozenset(".!?,;:/)]")
+_LOWER = "a-zß-öø-ÿ"
+_UPPER = "A-ZÀ-ÖØ-Þ"
+# Sentence ends of other scripts, many written without a space after them
+# (Unicode Sentence_Break=STerm, Basic Multilingual Plane).
+_WIDE_STOPS = (
+    "\u0589\u061d-\u061f\u06d4\u0700-\u0702\u07f9\u0837\u0839\u083d\u083e\u0964\u0965\u104a\u104b"
+    "\u1362\u1367\u1368\u166e\u1735\u1736\u1803\u1809\u1944\u1945\u1aa8-\u1aab\u1b5a\u1b5b\u1b5e"
+    "\u1b5f\u1b7d\u1b7e\u1c3b\u1c3c\u1c7e\u1c7f\u203c\u203d\u2047-\u2049\u2e3c\u3002\ua4ff\ua60e"
+    "\ua60f\ua6f3\ua6f7\ua876\ua877\ua8ce\ua8cf\ua92f\ua9c8\ua9c9\uaa5d-\uaa5f\uaaf0\uaaf1\uabeb"
+    "\ufe52\ufe56\ufe57\uff01\uff0e\uff1f\uff61"
+)
+_EMOTICON = r"[:;]['o^-]?[)(DPp]+"
+_EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f300-\U0001faff]*"
+
+# A necessary condition for a second sentence, in the common subset of Python's and Rust's
+# regular expressions, so that Polars can decide it for whole columns.
+POSSIBLE_PATTERN = (
+    rf"[.!?…][{_CLOSERS}]*(?:{_SPACE}+[^\s\x1c-\x1f]|\[[0-9]|[:;])"
+    rf"|{_EMOTICON}|[{_WIDE_STOPS}\n]"
+    rf"|[{_LOWER}]{{2}}[.!?…]+[{_CLOSERS}]*[{_UPPER}]"
+)
+
+# Possessive, and never from inside a run of stops: "!!!!" without end must cost linear time.
+# Closing punctuation, the marks, [1] and emoticons that belong to it, then white space.
+_GAP = re.compile(
+    rf"(?P<stop>[.!?…](?<![.!?…]{{2}})[.!?…]*+)[{_CLOSERS}]*+"
+    r"(?>(?:\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\])*"
+    rf"(?:\s(?:[\"“”»]|'')(?!\S))?(?:\s?(?:{_EMOTICON}|{_EMOJI})(?!\S))?)"
+    r"(?=\s+\S)"
+)
+# An emoticon in the place of a full stop.
+_EMOTICON_END = re.compile(rf"[:;](?<=\s.){_EMOTICON[4:]}(?=\s+[\"„“»]?[{_UPPER}])")
+_WORD = re.compile(r"\w+(?:['’-]\w+)*")
+_LAST_PART = re.compile(r"\w+$")
+_LETTER_CHAIN = re.compile(r"(?:\b[^\W\d_]\.\s?)+[^\W\d_]$")
+_ROMAN = re.compile(r"[IVXLC]{1,7}")
+_CAMEL_CASE = re.compile(r"[a-z]{1,2}[A-Z]\w")
+_WIDE_STOP = re.compile(rf"[{_WIDE_STOPS}][{_CLOSERS}」』]*$")
+_GLUED_LEFT = re.compile(rf"\W*(?:[^\W\d_]+-)*[^\W\d_]*[{_LOWER}]{{2}}[.!?…]+[{_CLOSERS}]*")
+_GLUED_RIGHT = re.compile(rf"([{_UPPER}]\w*)[,;:]?")
+_ASIDE_OPEN = re.compile(r"(?<![^\s(\[–—-])[\"'„“”»«‚‘`(\[]+(?=\S)")
+_ASIDE_CLOSE = re.compile(r"(?<=\S)[\"'“”»«’‘)\]]+(?!\w)")
+_MARKER = re.compile(r"(?:(?<=\s)|^)(\d{1,2})\.(?=\s+[^\Wa-z])")
+
+_KINDS = (
+    "never-ends",
+    "may-end",
+    "before-number",
+    "ordinal-lead",
+    "ordinal-follower",
+    "starter",
+)
+
+
+class LanguageRuleError(ValueError):
+    """A rule of a language file that lacks its reason, its examples or a known kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class SentenceRules:
+    """What one language knows about the ends of its sentences.
+
+    `never_ends`, `may_end`, `before_number`: abbreviations without their last full stop and
+    without inner spaces ("z.B"). `starters`: capitalised words that begin a sentence and are
+    never the second half of a name or term. A word written "-straße" stands for all words
+    with that ending and is kept in `suffixes` under its kind.
+    """
+
+    known: bool = False
+    never_ends: frozenset[str] = frozenset()
+    may_end: frozenset[str] = frozenset()
+    before_number: frozenset[str] = frozenset()
+    ordinal_leads: frozenset[str] = frozenset()
+    ordinal_followers: frozenset[str] = frozenset()
+    starters: frozenset[str] = frozenset()
+    abbreviations: frozenset[str] = frozenset()
+    suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def is_plain(self, word: str) -> bool:
+        """Whether `word` is a common word with no say in whether the full stop after it ends."""
+        return (
+            len(word) > 1
+            and word.isalpha()
+            and word[1:].islower()
+            and word not in self.abbreviations
+            and not word.endswith(self.suffixes.get("may-end", ()))
+            and not word.endswith(self.suffixes.get("never-ends", ()))
+        )
+
+    def never_ends_with(self, word: str) -> bool:
+        """Whether a full stop after `word` never ends a sentence."""
+        return word in self.never_ends or word.endswith(self.suffixes.get("never-ends", ()))
+
+    def may_end_with(self, word: str) -> bool:
+        """Whether a full stop after `word` ends a sentence only before a starter."""
+        return word in self.may_end or word.endswith(self.suffixes.get("may-end", ()))
+
+    def follows_ordinal(self, word: str) -> bool:
+        """Whether `word` is one that ordinals are commonly written before."""
+        suffixes = self.suffixes.get("ordinal-follower", ())
+        return word in self.ordinal_followers or word.lower().endswith(suffixes)
+
+
+class _Gap(NamedTuple):
+    """A place where a sentence may end: `start` of the stop, `end` after all that belongs to it."""
+
+    start: int
+    end: int
+    stop: str
+    word: str
+    follower: str
+    proposed: bool
+
+
+@cache
+def load_rules(language: str) -> SentenceRules:
+    """Rules of `language` (ISO 639 code), empty where there is no file for it.
+
+    Raises LanguageRuleError if a rule of the file is incomplete.
+    """
+    if not language.isalpha():
+        return SentenceRules()
+    source = files("transforms").joinpath("languages", f"{language}.toml")
+    if not source.is_file():
+        return SentenceRules()
+    entries = tomllib.loads(source.read_text(encoding="utf-8")).get("sentences", {})
+    return read_rules(entries.get("rule", []), f"languages/{language}.toml")
+
+
+def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRules:
+    """Rules from the `[[sentences.rule]]` entries of the file called `source`.
+
+    Raises LanguageRuleError naming the file, the rule and what it lacks.
+    """
+    words: dict[str, set[str]] = {kind: set() for kind in _KINDS}
+    suffixes: dict[str, tuple[str, ...]] = {}
+    for position, entry in enumerate(entries, start=1):
+        _check_rule(entry, f"{source}: rule {entry.get('id', position)}")
+        kind = entry["kind"]
+        suffixes[kind] = suffixes.get(kind, ()) + tuple(
+            word[1:].rstrip(".") for word in entry["words"] if word.startswith("-")
+        )
+        words[kind] |= {"".join(word.split()).rstrip(".") for word in entry["words"]}
+    return SentenceRules(
+        known=True,
+        never_ends=frozenset(words["never-ends"]),
+        may_end=frozenset(words["may-end"]),
+        before_number=frozenset(words["before-number"]),
+        ordinal_leads=frozenset(words["ordinal-lead"]),
+        ordinal_followers=frozenset(words["ordinal-follower"]),
+        starters=frozenset(words["starter"]),
+        abbreviations=frozenset(words["never-ends"] | words["may-end"] | words["before-number"]),
+        suffixes=suffixes,
+    )
+
+
+def _check_rule(entry: Mapping[str, Any], where: str) -> None:
+    missing = [key for key in ("id", "kind", "words", "why") if not entry.get(key)]
+    if missing:
+        raise LanguageRuleError(f"{where} lacks {', '.join(missing)}")
+    if entry["kind"] not in _KINDS:
+        raise LanguageRuleError(
+            f"{where} has the unknown kind {entry['kind']!r}. Hint: use one of {', '.join(_KINDS)}"
+        )
+    if not entry.get("joins") and not entry.get("splits"):
+        raise LanguageRuleError(
+            f"{where} has no example. Hint: add joins = [...] or splits = [...]"
+        )
+
+
+def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:
+    """Code-point offsets (start, end) of the sentences of one block, in order and disjoint.
+
+    Agrees with `split_sentences`, whose fast path only leaves out what has no second sentence.
+    Newlines always end a sentence. Spans are trimmed; everything outside them is white space.
+    `language` is an ISO 639 code; an unknown one is segmented by sentencex's fallback.
+    """
+    if "\n" not in text:
+        return _line_spans(text, language)
+    spans: list[tuple[int, int]] = []
+    offset = 0
+    for line in text.split("\n"):
+        spans += [(offset + start, offset + end) for start, end in _line_spans(line, language)]
+        offset += len(line) + 1
+    return spans
+
+
+def _line_spans(line: str, language: str) -> list[tuple[int, int]]:
+    last = len(line.rstrip())
+    ends = sentence_ends(line, language)
+    spans: list[tuple[int, int]] = []
+    start = 0
+    for end in (*ends, last):
+        while start < end and line[start].isspace():
+            start += 1
+        if start < end:
+            spans.append((start, end))
+            start = end
+    return spans
+
+
+def sentence_ends(text: str, language: str) -> list[int]:
+    """Offsets within `text` at which a sentence ends and another one follows, ascending."""
+    rules = load_rules(language)
+    proposed = _proposed_ends(text, language)
+    count = len(proposed)
+    markers, ends = _enumeration(text, rules)
+    ends.update(_emoticon_ends(text, rules))
+    at = 0
+    for match in _GAP.finditer(text):
+        start, end = match.span()
+        while at < count and proposed[at] <= start:
+            if _ends_without_space(text, proposed[at], rules):
+                ends.add(proposed[at])
+            at += 1
+        is_proposed = False
+        while at < count and proposed[at] <= end:
+            is_proposed = True
+            at += 1
+        if start in markers:
+            continue
+        if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, rules):
+            ends.add(end)
+            continue
+        word, follower = _word_before(text, start), _word_after(text, end)
+        gap = _Gap(start, end, match["stop"], word, follower, is_proposed)
+        if _ends_sentence(text, gap, language, rules):
+            ends.add(end)
+    ends.update(end for end in proposed[at:] if _ends_without_space(text, end, rules))
+    return sorted(ends)
+
+
+def _is_beyond_doubt(text: str, stop: int, rules: SentenceRules) -> bool:
+    """Whether no rule could object to a proposed end: so it is in most gaps, and this is cheap."""
+    if text[stop] != ".":
+        return True
+    return rules.is_plain(text[text.rfind(" ", max(0, stop - CONTEXT_CHARS), stop) + 1 : stop])
+
+
+def _proposed_ends(text: str, language: str) -> list[int]:
+    """Ends of sentences according to sentencex, before the white space and orphaned openers.
+
+    The end of the text is not among them.
+    """
+    ends: list[int] = []
+    for offset, piece in _pieces(text):
+        start = offset
+        for sentence in sentencex.segment(language, piece):
+            ends.append(start + len(_without_orphans(sentence.rstrip())))
+            start += len(sentence)
+    return ends[:-1]
+
+
+def _without_orphans(sentence: str) -> str:
+    """`sentence` without the marks at its end that open what comes after it."""
+    while len(sentence) > 1 and sentence[-1] in _OPENERS and sentence[-2].isspace():
+        sentence = sentence[:-1].rstrip()
+    return sentence
+
+
+def _emoticon_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends of sentences closed by an emoticon alone ("All was well :-) We left")."""
+    if rules.known and (":" in text or ";" in text):
+        for match in _EMOTICON_END.finditer(text):
+            yield match.end()
+
+
+def _pieces(text: str) -> Iterator[tuple[int, str]]:
+    """`text` as (offset, piece) with pieces of bounded length, cut at gaps where there are any."""
+    start = 0
+    while len(text) - start > MAX_PIECE_CHARS:
+        window = text[start : start + MAX_PIECE_CHARS]
+        cut = max(window.rfind(". "), window.rfind("! "), window.rfind("? ")) + 1
+        cut = cut or window.rfind(" ") + 1 or MAX_PIECE_CHARS
+        yield start, text[start : start + cut]
+        start += cut
+    yield start, text[start:]
+
+
+def _ends_without_space(text: str, end: int, rules: SentenceRules) -> bool:
+    """Whether a proposed end that no white space follows is one.
+
+    So it is in scripts that write none, and where a flattener glued two lines together; but
+    sentencex also cuts names of files, hosts and modules ("www.Example.org").
+    """
+    left = text[max(0, end - CONTEXT_CHARS) : end]
+    if _WIDE_STOP.search(left):
+        return True
+    words = left.split()
+    right = text[end : end + CONTEXT_CHARS].split(None, 1)
+    if not words or not right or not _GLUED_LEFT.fullmatch(words[-1]):
+        return False
+    follower = _GLUED_RIGHT.fullmatch(right[0])
+    return follower is not None and follower[1] in rules.starters
+
+
+def _word_before(text: str, end: int) -> str:
+    """The word that ends at `end`, without opening marks; "z.B" for a chain of letters."""
+    context = text[max(0, end - CONTEXT_CHARS) : end]
+    words = context.rsplit(None, 1)
+    if not words:
+        return ""
+    word = words[-1].lstrip(_OPENERS)
+    if len(word) == 1 or word[-2:-1] == ".":
+        chain = _LETTER_CHAIN.search(context)
+        if chain:
+            return "".join(chain[0].split())
+    return word
+
+
+def _word_after(text: str, start: int) -> str:
+    """The first word after `start`, without opening marks; one character if it is no word."""
+    context = text[start : start + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
+    word = _WORD.match(context)
+    return word[0] if word else context[:1]
+
+
+def _ends_sentence(text: str, gap: _Gap, language: str, rules: SentenceRules) -> bool:
+    if not rules.known:
+        return gap.proposed
+    if gap.stop == ".":
+        verdict = _judge_full_stop(text, gap, rules)
+        if verdict is not None:
+            return verdict
+    return _judge_follower(text, gap, language, rules)
+
+
+def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
+    """Whether a single full stop ends its sentence, None where its word says nothing."""
+    word = gap.word
+    if word.isdigit():
+        return _judge_number(text, gap, rules)
+    starts = gap.follower in rules.starters
+    for form in (word,) if word.isalnum() else (word, _last_part(word)):
+        if rules.never_ends_with(form):
+            return False
+        if form in rules.before_number and _is_number(gap.follower):
+            return False
+        if rules.may_end_with(form):
+            return starts
+    if _ROMAN.fullmatch(word):
+        return starts or (gap.proposed and not _follows_lead(text, gap, rules) and len(word) == 1)
+    if (len(word) == 1 and word.isalpha()) or _LETTER_CHAIN.fullmatch(word):
+        return starts and _is_capitalised_before(text, gap)
+    return None
+
+
+def _last_part(word: str) -> str:
+    part = _LAST_PART.search(word)
+    return part[0] if part else word
+
+
+def _is_number(word: str) -> bool:
+    return word[:1].isdigit() or _ROMAN.fullmatch(word) is not None
+
+
+def _previous_word(text: str, gap: _Gap) -> str:
+    """The word before the gap's own word, with its punctuation; empty at the beginning."""
+    words = text[max(0, gap.start - CONTEXT_CHARS) : gap.start].split()
+    return words[-2] if len(words) > 1 else ""
+
+
+def _is_capitalised_before(text: str, gap: _Gap) -> bool:
+    """Whether a capitalised word precedes: "Vitamin C." may end, "von A." hardly does."""
+    return _previous_word(text, gap)[:1].isupper()
+
+
+def _follows_lead(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    return _previous_word(text, gap).lstrip(_OPENERS) in rules.ordinal_leads
+
+
+def _judge_number(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
+    """Whether a full stop after digits ends a sentence or makes them an ordinal."""
+    follower = gap.follower
+    if not follower[:1].isupper() or not rules.ordinal_leads:
+        return None
+    is_year = len(gap.word) > MAX_ORDINAL_DIGITS
+    if not is_year and rules.follows_ordinal(follower):
+        return False
+    previous = _previous_word(text, gap)
+    if len(gap.word) <= MAX_MARKER_DIGITS and (not previous or previous[-1] in ".!?:"):
+        return False
+    if follower in rules.starters or is_year:
+        return True
+    return False if _follows_lead(text, gap, rules) else None
+
+
+def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -> bool:
+    """Decides by what comes after the gap, where the word before it is not conclusive."""
+    follower = gap.follower
+    first = follower[:1]
+    if first.islower():
+        return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+    if gap.proposed:
+        return first not in _INNER_MARKS
+    if first.isdigit():
+        return _is_ordinary(gap.word, language, rules)
+    if not first.isupper() or gap.stop[-1] == "…" or gap.stop.endswith(".."):
+        return False
+    if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
+        return False
+    return not _in_short_aside(text, gap.start)
+
+
+def _may_start_small(text: str, gap: _Gap) -> bool:
+    """Whether a sentence may begin with the small letter after the gap.
+
+    Brand names do ("iPhone"), and careless writers where sentencex believes it; what follows
+    an ellipsis or a closed quotation ("Stop!" he said) goes on.
+    """
+    if _CAMEL_CASE.match(gap.follower):
+        return gap.stop == "."
+    ends_open = gap.stop in (".", "!", "?") or gap.stop[-1] in "!?"
+    return gap.proposed and ends_open and text[gap.end - 1] in ".!?" and gap.follower[0].isascii()
+
+
+def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
+    """Whether `word` is a plain word: no number, no initial, no abbreviation known to anybody."""
+    part = _last_part(word.rstrip("\"'”“’»«›‹)]*_"))
+    return len(part) > 1 and not part.isdigit() and not _is_base_abbreviation(language, part)
+
+
+@lru_cache(maxsize=100_000)
+def _is_base_abbreviation(language: str, word: str) -> bool:
+    """Whether sentencex itself takes `word` for an abbreviation: it offers no list to look up."""
+    return len(sentencex.get_sentence_boundaries(language, f"{word}. Abc")) == 1
+
+
+def _in_short_aside(text: str, at: int) -> bool:
+    """Whether `at` lies in a quotation or bracket of at most MAX_ASIDE_CHARS."""
+    window_start = max(0, at - MAX_ASIDE_CHARS)
+    opened = _last_start(_ASIDE_OPEN, text[window_start:at])
+    if opened < 0 or _last_start(_ASIDE_CLOSE, text[window_start:at]) > opened:
+        return False
+    window_end = window_start + opened + MAX_ASIDE_CHARS
+    closing = _ASIDE_CLOSE.search(text, at, window_end)
+    opening = _ASIDE_OPEN.search(text, at, window_end)
+    return closing is not None and (opening is None or closing.start() < opening.start())
+
+
+def _last_start(pattern: re.Pattern[str], text: str) -> int:
+    return max((match.start() for match in pattern.finditer(text)), default=-1)
+
+
+def _enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
+    """Markers of a list run together in one line ("1. Mix 2. Bake 3. Eat").
+
+    Returns the offsets of the markers' full stops, which end nothing, and the ends of the
+    items before them.
+    """
+    stops: set[int] = set()
+    ends: set[int] = set()
+    if not rules.known or "1." not in text or "2." not in text:
+        return stops, ends
+    for chain in _ascending(text, rules):
+        for marker in chain:
+            last = text[marker.start() - 2 : marker.start() - 1]
+            if last and (last in ".!?:…)" or len(chain) >= MIN_BARE_MARKERS):
+                ends.add(marker.start() - 1)
+            stops.add(marker.end() - 1)
+    return stops, ends
+
+
+def _ascending(text: str, rules: SentenceRules) -> list[list[re.Match[str]]]:
+    """The runs of two or more markers that count upwards from 1 one by one."""
+    runs: list[list[re.Match[str]]] = [[]]
+    for marker in _MARKER.finditer(text):
+        number = int(marker[1])
+        if _is_ordinal(text, marker, rules):
+            continue
+        if number == 1:
+            runs.append([marker])
+        elif number == len(runs[-1]) + 1:
+            runs[-1].append(marker)
+    return [run for run in runs if len(run) > 1]
+
+
+def _is_ordinal(text: str, marker: re.Match[str], rules: SentenceRules) -> bool:
+    previous = text[max(0, marker.start() - CONTEXT_CHARS) : marker.start()].split()
+    if previous and previous[-1] in rules.ordinal_leads:
+        return True
+    return rules.follows_ordinal(_word_after(text, marker.end()))
+
+
+def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
+    """Cuts blocks into sentences.
+
+    In: one row a block with `page` and `block` (UInt32), `text`, `start` (UInt32, code-point
+    offset of the block in its page's text), `kind`, `language` (ISO 639). Blocks of
+    WHOLE_KINDS stay whole.
+    Out: one row a sentence, in the order of the blocks, with the columns of SENTENCES_SCHEMA:
+    `sentence` counts from 0 within the block, `start` and `end` are code-point offsets in the
+    page's text, `lead` is the white space between the sentence and what stands before it in
+    its block. Blocks of white space alone have no row.
+    """
+    rows = blocks.select("page", "block", "text", "start", "kind", "language").with_row_index("row")
+    splits = ~pl.col("kind").is_in(WHOLE_KINDS) & pl.col("text").str.contains(POSSIBLE_PATTERN)
+    parts = rows.with_columns(splits=splits).partition_by("splits", as_dict=True)
+    empty = rows.clear()
+    whole = _whole_blocks(parts.get((False,), empty))
+    split = _split_blocks(parts.get((True,), empty))
+    return whole.merge_sorted(split, key="row").select(list(SENTENCES_SCHEMA))
+
+
+def _whole_blocks(rows: pl.DataFrame) -> pl.DataFrame:
+    """One sentence a block: the fast path, without a Python call a row."""
+    text = pl.col("text")
+    lead_chars = text.str.len_chars() - text.str.strip_chars_start(_SPACES).str.len_chars()
+    return (
+        rows.with_columns(trimmed=text.str.strip_chars(_SPACES), lead_chars=lead_chars)
+        .filter(pl.col("trimmed") != "")
+        .select(
+            "row",
+            "page",
+            "block",
+            sentence=pl.lit(0, pl.UInt32),
+            start=pl.col("start") + pl.col("lead_chars"),
+            end=pl.col("start") + pl.col("lead_chars") + pl.col("trimmed").str.len_chars(),
+            lead=text.str.head(pl.col("lead_chars")),
+            text=pl.col("trimmed"),
+        )
+    )
+
+
+def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
+    """The sentences of blocks that may hold several, block by block."""
+    owners: list[int] = []
+    starts: list[int] = []
+    leads: list[str] = []
+    texts: list[str] = []
+    for owner, (text, language) in enumerate(rows.select("text", "language").iter_rows()):
+        previous = 0
+        for start, end in sentence_spans(text, language or ""):
+            owners.append(owner)
+            starts.append(start)
+            leads.append(text[previous:start])
+            texts.append(text[start:end])
+            previous = end
+    cut = pl.DataFrame(
+        {"from": starts, "lead": leads, "text": texts},
+        schema={"from": pl.UInt32, "lead": pl.String, "text": pl.String},
+    )
+    origin = rows.select("row", "page", "block", "start")[owners]
+    page_start = pl.col("start") + pl.col("from")
+    return pl.concat([origin, cut], how="horizontal").select(
+        "row",
+        "page",
+        "block",
+        sentence=pl.int_range(pl.len(), dtype=pl.UInt32).over("row"),
+        start=page_start,
+        end=page_start + pl.col("text").str.len_chars(),
+        lead="lead",
+        text="text",
+    )
