@@ -36,7 +36,9 @@ def lost_lines(corpus: Path, file: Path, source: str) -> list[str]:
     drops = ledger.filter((pl.col("action") == "drop") & pl.col("block").is_not_null())
     for block, sentence, text in drops.select("block", "sentence", "before").iter_rows():
         pieces.setdefault(block, []).append((-1 if sentence is None else sentence, text))
-    found = {block: "".join(letters(text) for _, text in sorted(parts)) for block, parts in pieces.items()}
+    found = {
+        block: "".join(letters(text) for _, text in sorted(parts)) for block, parts in pieces.items()
+    }
     edits = ledger.filter(pl.col("action") == "edit").reverse()
     for block, before, after in edits.select("block", "before", "after").iter_rows():
         if found.get(block) == letters(after):

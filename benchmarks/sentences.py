@@ -17,12 +17,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import TYPE_CHECKING
 
 import polars as pl
 import sentencex  # type: ignore[import-untyped]
 
 from transforms.sentences import sentence_spans, split_sentences
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 Segmenter = Callable[[str, str], list[int]]
 MIN_ROUNDS = 3

@@ -8,6 +8,7 @@ answers on standard output.
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import logging
 import math
@@ -67,17 +68,15 @@ def judge_corpus(files: dict[str, list[str]], rows: int) -> Verdict:
     `files` are the Parquet files of each table, `rows` how many rows of a table the suites look at
     one by one, evenly spaced; the laws count all of them.
     """
-    tables = {name: pl.scan_parquet(paths, hive_partitioning=False) for name, paths in files.items()}
-    findings = [_shape_of(table, tables[table.name]) for table in PUBLISHED]
+    findings = [_shape_of(table, files[table.name]) for table in PUBLISHED]
     if not all(finding.success for finding in findings):
         return Verdict(findings)
+    tables = {name: pl.scan_parquet(paths, hive_partitioning=False) for name, paths in files.items()}
     counts = tables["metrics"].collect()
     law_counts, offenders = measure_laws(
         Tables(tables["documents"], tables["sentences"], tables["ledger"], counts)
     )
-    frames = {
-        name: _sample(module.project(tables[name]), rows) for name, module in SUITES.items()
-    }
+    frames = {name: _sample(module.project(tables[name]), rows) for name, module in SUITES.items()}
     suites = {name: module.suite() for name, module in SUITES.items() if name != "sentences"}
     was_stripped = "boilerplate" in counts["step"].to_list()
     suites["sentences"] = sentences.suite(was_stripped=was_stripped)
@@ -85,17 +84,29 @@ def judge_corpus(files: dict[str, list[str]], rows: int) -> Verdict:
     return Verdict(findings + [_with_offenders(finding, offenders) for finding in found])
 
 
-def _shape_of(table: Table, frame: pl.LazyFrame) -> Finding:
-    """The pinned schema, told before anything is computed that relies on it."""
-    schema = frame.collect_schema()
-    wrong = {
-        name: f"{schema.get(name)} instead of {table.schema.get(name)}"
-        for name in {**schema, **table.schema}
-        if schema.get(name) != table.schema.get(name)
-    }
+def _shape_of(table: Table, paths: list[str]) -> Finding:
+    """Every file has the pinned schema; told before anything is computed that relies on it."""
+    wrong = [problem for path in paths for problem in _problems_of(table, path)]
+    if not paths:
+        wrong = [{"file": table.name, "is": "no file at all"}]
     what = f"columns and types are those of the contract ({len(table.names)} columns)"
-    rows = [{"column": name, "is": problem} for name, problem in wrong.items()]
-    return Finding(table.name, what, not wrong, sorted(wrong), rows[:MAX_EXAMPLES])
+    return Finding(table.name, what, not wrong, None, wrong[:MAX_EXAMPLES])
+
+
+def _problems_of(table: Table, path: str) -> list[dict[str, Any]]:
+    try:
+        schema = pl.read_parquet_schema(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        return [{"file": path, "is": f"can't be read: {error}"[:MAX_CELL_CHARS]}]
+    return [
+        {
+            "file": path,
+            "column": name,
+            "is": f"{schema.get(name)} instead of {table.schema.get(name)}",
+        }
+        for name in {**table.schema, **schema}
+        if schema.get(name) != table.schema.get(name)
+    ]
 
 
 def _sample(frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
@@ -198,12 +209,24 @@ def _plain(value: Any) -> Any:
     return text if len(text) <= MAX_CELL_CHARS else text[: MAX_CELL_CHARS - 1] + "…"
 
 
+def _import_great_expectations() -> None:
+    """The slow part, done while the work goes on: without garbage collection, and without SQL.
+
+    GX does without SQLAlchemy where it is absent; we judge data frames only.
+    """
+    gc.disable()
+    sys.modules["sqlalchemy"] = None  # type: ignore[assignment]
+    import great_expectations.expectations  # noqa: F401
+    import pandas  # noqa: F401
+
+    gc.enable()
+    gc.freeze()
+
+
 def main() -> None:
     """Serve one request: import first, then read `{"files": ..., "rows": ...}`, then answer."""
     with contextlib.redirect_stdout(sys.stderr):
-        import great_expectations.expectations  # noqa: F401 - the slow part, done while we wait
-        import pandas  # noqa: F401, ICN001
-
+        _import_great_expectations()
         request = json.loads(sys.stdin.readline() or "null")
         if request is None:
             return

@@ -102,9 +102,7 @@ def _rules(metrics: pl.DataFrame) -> list[str]:
     )
     if rules.is_empty():
         return []
-    rows = rules.head(MAX_RULES).select(
-        "step", "rule", "units_dropped", "units_edited", "chars_dropped"
-    )
+    rows = rules.head(MAX_RULES).select("step", "rule", "units_dropped", "units_edited", "chars_dropped")
     head = ("step", "rule", "dropped", "edited", "characters")
     more = rules.height - rows.height
     return [

@@ -17,7 +17,6 @@ import polars as pl
 
 from flows.corpus import Corpus, write_table
 from flows.fingerprint import settings_version
-from flows.inputs import Inputs, Shard
 from flows.limits import limited
 from flows.readers import Broken, Limits, Page, format_of
 from transforms.boilerplate.rules import RuleBook
@@ -43,6 +42,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.config import Settings
+    from flows.inputs import Inputs, Shard
 
 STAGE_TABLES = (PAGES, UNITS, ACTIONS_TAKEN, METRICS, QUARANTINE)
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
@@ -91,9 +91,7 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     return name
 
 
-def _read_batches(
-    shard: Shard, settings: Settings, broken: list[Broken]
-) -> Iterator[pl.DataFrame]:
+def _read_batches(shard: Shard, settings: Settings, broken: list[Broken]) -> Iterator[pl.DataFrame]:
     """RECORDS of a shard, a bounded number of bytes at a time; what can't be read goes to `broken`."""
     batch: list[dict[str, Any]] = []
     size = page = 0
@@ -173,7 +171,11 @@ def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
     """
     frames = [
         _scan(corpus, stage, PAGES).select(
-            pl.lit(number, dtype=pl.UInt32).alias("shard"), "page", "source", "record_id", "position"
+            pl.lit(number, dtype=pl.UInt32).alias("shard"),
+            "page",
+            "source",
+            "record_id",
+            "position",
         )
         for number, stage in enumerate(stages)
     ]
@@ -282,9 +284,7 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     return str(path)
 
 
-def _rows_of(
-    corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Table
-) -> pl.DataFrame:
+def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Table) -> pl.DataFrame:
     """Rows of a staged table that belong to the pages in `index`, in corpus order."""
     frames = []
     for (shard,), pages in index.group_by("shard", maintain_order=True):
@@ -360,7 +360,10 @@ def finish_tables(
     frames += [pl.scan_parquet(path) for path in part_metrics]
     metrics = _sum_metrics(pl.concat([METRICS.empty().lazy(), *frames]).collect())
     refused = pl.concat(
-        [quarantine(inputs.broken), *(_scan(corpus, stage, QUARANTINE).collect() for stage in stages)]
+        [
+            quarantine(inputs.broken),
+            *(_scan(corpus, stage, QUARANTINE).collect() for stage in stages),
+        ]
     ).sort("source", "record", nulls_last=False)
     name = f"part-00000-{tag}.parquet"
     write_table(metrics, METRICS, corpus.staging / METRICS.name / name)

@@ -57,9 +57,7 @@ def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoRetur
     raise typer.Exit(report.exit_code)
 
 
-def _write_reports(
-    verdict: Verdict, text: str, junit: Path | None, summary: Path | None
-) -> None:
+def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Path | None) -> None:
     from expectations.report import write_junit
 
     try:
@@ -158,7 +156,7 @@ def flow(
     summary: Summary = None,
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
-    from flows.orchestrate import run_once
+    from flows.serving import run_once
 
     settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
     _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
@@ -166,8 +164,9 @@ def flow(
 
 @app.command()
 def serve(
-    cron: Annotated[str, typer.Option(help='when to run, such as "0 5 * * *"')],
     inputs: Inputs = None,
+    cron: Annotated[str | None, typer.Option(help='when to run, such as "0 5 * * *"')] = None,
+    every: Annotated[float | None, typer.Option(help="or: how often, in seconds", min=1)] = None,
     out: Out = None,
     config: Config = None,
     workers: Workers = None,
@@ -176,10 +175,12 @@ def serve(
     strict: Strict = None,
 ) -> None:
     """Run the flow on a schedule, until stopped."""
-    from flows.orchestrate import serve_on_schedule
+    from flows.serving import serve_on_schedule
 
+    if (cron is None) == (every is None):
+        raise typer.BadParameter("give --cron or --every")
     settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
-    serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron)
+    serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron, every)
 
 
 @app.command()

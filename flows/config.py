@@ -28,9 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
-StepName = Literal[
-    "repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"
-]
+StepName = Literal["repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"]
 
 
 class Settings(BaseSettings):
@@ -44,7 +42,9 @@ class Settings(BaseSettings):
     )
     skip: Annotated[tuple[StepName, ...], NoDecode] = Field((), description="steps to leave out")
     comments: Literal["keep", "drop"] = Field("keep", description="reader comments")
-    packs: Annotated[tuple[Path, ...], NoDecode] = Field((), description="your rule packs: TOML files or folders")
+    packs: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="your rule packs: TOML files or folders"
+    )
     builtin_packs: bool = Field(True, description="use the packs that come with the program")
     extractor: Literal["trafilatura", "none"] = Field(
         "trafilatura", description="who gives the verdict on blocks of HTML"

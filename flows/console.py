@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 from rich import filesize
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
@@ -15,6 +14,7 @@ from expectations.report import describe_failures
 if TYPE_CHECKING:
     from typing import Self
 
+    from rich.console import Console
     from rich.progress import TaskID
 
     from flows.runner import Report

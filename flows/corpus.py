@@ -92,7 +92,7 @@ class Corpus:
             for left in self.stages.glob("*.part"):
                 shutil.rmtree(left, ignore_errors=True)
         except OSError as error:
-            raise _explain(error, self.out) from error
+            raise explain_os_error(error, self.out) from error
         if self.current.exists() and not self.current.is_symlink():
             raise OutputError(
                 f"{self.current} is a folder that no run made", "move it away, or use another --out"
@@ -120,7 +120,7 @@ class Corpus:
             self.staging.rename(self.versions_folder / name)
             self.point_to(name)
         except OSError as error:
-            raise _explain(error, self.out) from error
+            raise explain_os_error(error, self.out) from error
         for old in self.versions()[:-keep]:
             if old != name:
                 shutil.rmtree(self.versions_folder / old, ignore_errors=True)
@@ -161,7 +161,7 @@ class Corpus:
             self.home.mkdir(parents=True, exist_ok=True)
             handle = (self.home / "lock").open("a+", encoding="utf-8")
         except OSError as error:
-            raise _explain(error, self.out) from error
+            raise explain_os_error(error, self.out) from error
         with handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -209,7 +209,7 @@ def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
         )
         aside.rename(path)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise _explain(error, path) from error
+        raise explain_os_error(error, path) from error
 
 
 def read_table(corpus: Path, table: Table) -> pl.LazyFrame:
@@ -234,7 +234,8 @@ def resolve_corpus(path: Path) -> Path:
     raise OutputError(f"{path} is no corpus", "name OUT or OUT/corpus of a finished run")
 
 
-def _explain(error: Exception, path: Path) -> OutputError:
+def explain_os_error(error: Exception, path: Path) -> OutputError:
+    """The error a user can mend behind one of the system's, or of Polars."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
         said in str(error) for said in ("No space left", "os error 28", "Disk quota")
     )

@@ -76,9 +76,7 @@ def find_inputs(named: Sequence[str], shard_bytes: int) -> Inputs:
     )
 
 
-def _find(
-    name: str, files: dict[str, Path], broken: list[Broken], ignored: list[str]
-) -> None:
+def _find(name: str, files: dict[str, Path], broken: list[Broken], ignored: list[str]) -> None:
     path = Path(name)
     if path.is_dir():
         for found in _walk(path):
@@ -166,7 +164,7 @@ def _cut_file(path: Path, source: str, shard_bytes: int) -> tuple[list[tuple[Pie
                 pieces.append((Piece(path, source, start, position, first_line), part.digest()))
                 start, first_line = position, line
                 part = hashlib.blake2b(digest_size=DIGEST_BYTES)
-                chunk = chunk[at:]  # noqa: PLW2901
+                chunk = chunk[at:]
             part.update(chunk)
             line += chunk.count(b"\n")
             position += len(chunk)

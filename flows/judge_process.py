@@ -25,7 +25,7 @@ class GateProcess:
     """A judge that warms up as soon as the `with` block begins."""
 
     def __enter__(self) -> Self:
-        self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
+        self.errors = tempfile.TemporaryFile()
         self.process = subprocess.Popen(
             [sys.executable, "-m", "expectations.gate"],
             stdin=subprocess.PIPE,
@@ -47,8 +47,7 @@ class GateProcess:
         Raises GateError where the judge's process died.
         """
         files = {
-            table.name: sorted(map(str, (corpus / table.name).rglob("*.parquet")))
-            for table in PUBLISHED
+            table.name: sorted(map(str, (corpus / table.name).rglob("*.parquet"))) for table in PUBLISHED
         }
         request = json.dumps({"files": files, "rows": rows}) + "\n"
         answer, _ = self.process.communicate(request.encode())

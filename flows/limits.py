@@ -28,7 +28,7 @@ def cpu_limit(seconds: float) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("cpu_limit works in the main thread of a process only")
 
-    def stop(signum: int, frame: FrameType | None) -> None:
+    def stop(_signal: int, _frame: FrameType | None) -> None:
         raise CpuLimitError(f"took more than {seconds:g} CPU seconds")
 
     before = signal.signal(signal.SIGPROF, stop)

@@ -10,8 +10,6 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-import polars as pl
-
 from flows.clean import finish_tables, forget_stages, judge, publish_part, read_shard
 from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
@@ -23,6 +21,8 @@ from transforms.errors import ReinschriftError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    import polars as pl
 
     from expectations.gate import Verdict
     from flows.config import Settings

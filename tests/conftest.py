@@ -101,7 +101,9 @@ def clean(
     )
 
 
-def clean_text(tmp_path: Path, text: str, name: str = "page.txt", **settings: object) -> dict[str, pl.DataFrame]:
+def clean_text(
+    tmp_path: Path, text: str, name: str = "page.txt", **settings: object
+) -> dict[str, pl.DataFrame]:
     """The corpus made of one page."""
     file = tmp_path / name
     file.write_text(text, encoding="utf-8")

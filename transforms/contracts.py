@@ -60,7 +60,7 @@ class Table:
             for column in self.columns
             if column.nullable and column.name not in frame.columns
         ]
-        return frame.with_columns(absent).select(self.names).cast(dict(self.schema))
+        return frame.with_columns(absent).select(self.names).cast(self.schema)
 
 
 _PAGE = Column("page", pl.UInt32, "number of the page within its shard")
@@ -195,8 +195,18 @@ DOCUMENTS = Table(
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
         Column("mean_word_length", pl.Float32, "mean letters a word (Gopher)", True),
         Column("symbol_word_ratio", pl.Float32, "# and ellipses a word (Gopher)", True),
-        Column("bullet_line_share", pl.Float32, "share of blocks that begin with a bullet (Gopher)", True),
-        Column("ellipsis_line_share", pl.Float32, "share of blocks that end in an ellipsis (Gopher)", True),
+        Column(
+            "bullet_line_share",
+            pl.Float32,
+            "share of blocks that begin with a bullet (Gopher)",
+            True,
+        ),
+        Column(
+            "ellipsis_line_share",
+            pl.Float32,
+            "share of blocks that end in an ellipsis (Gopher)",
+            True,
+        ),
         Column("alpha_word_share", pl.Float32, "share of words with a letter (Gopher)", True),
         Column("end_punctuation_share", pl.Float32, "share of blocks that end a sentence (C4)", True),
     ),

@@ -22,13 +22,19 @@ def normalise(text: pl.Expr) -> pl.Expr:
     Most lines need none of it, and looking is far cheaper than rewriting.
     """
     spaced = text.str.strip_chars()
-    composed = pl.when(spaced.str.contains(r"\p{M}|[\u{1100}-\u{11FF}\u{F900}-\u{FAFF}\u{2126}\u{212A}\u{212B}]")).then(
-        spaced.str.normalize("NFC")
-    ).otherwise(spaced)
+    composed = (
+        pl.when(
+            spaced.str.contains(r"\p{M}|[\u{1100}-\u{11FF}\u{F900}-\u{FAFF}\u{2126}\u{212A}\u{212B}]")
+        )
+        .then(spaced.str.normalize("NFC"))
+        .otherwise(spaced)
+    )
     quoted = composed.str.replace_many(list(QUOTES), list(QUOTES.values()))
-    return pl.when(quoted.str.contains(r"\s\s|[^\S ]")).then(
-        quoted.str.replace_all(r"\s+", " ")
-    ).otherwise(quoted)
+    return (
+        pl.when(quoted.str.contains(r"\s\s|[^\S ]"))
+        .then(quoted.str.replace_all(r"\s+", " "))
+        .otherwise(quoted)
+    )
 
 
 def add_hash(sentences: pl.DataFrame, min_chars: int) -> pl.DataFrame:

@@ -25,13 +25,74 @@ MIN_COVERED_SHARE = 0.7
 SHORT_BLOCK_WORDS = 5
 MIN_VISIBLE_CHARS = 600  # below this the text may sit in noscript
 BLOCK_TAGS = frozenset(
-    "address article aside blockquote body button canvas center dd details dialog div dl dt fieldset "
-    "figcaption figure footer form h1 h2 h3 h4 h5 h6 header hgroup hr html legend li main menu nav "
-    "ol option p pre section select summary table tbody tfoot thead title tr ul caption".split()
+    [
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "body",
+        "button",
+        "canvas",
+        "center",
+        "dd",
+        "details",
+        "dialog",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "figcaption",
+        "figure",
+        "footer",
+        "form",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hgroup",
+        "hr",
+        "html",
+        "legend",
+        "li",
+        "main",
+        "menu",
+        "nav",
+        "ol",
+        "option",
+        "p",
+        "pre",
+        "section",
+        "select",
+        "summary",
+        "table",
+        "tbody",
+        "tfoot",
+        "thead",
+        "title",
+        "tr",
+        "ul",
+        "caption",
+    ]
 )
 CELL_TAGS = frozenset(("td", "th"))
 HIDDEN_TAGS = frozenset(
-    "script style noscript template svg head iframe object math textarea -comment -doctype".split()
+    [
+        "script",
+        "style",
+        "noscript",
+        "template",
+        "svg",
+        "head",
+        "iframe",
+        "object",
+        "math",
+        "textarea",
+        "-comment",
+        "-doctype",
+    ]
 )
 KIND_OF_TAG = {
     **{f"h{level}": "heading" for level in range(1, 7)},
@@ -43,7 +104,7 @@ KIND_OF_TAG = {
     "pre": "code",
 }
 COMMENT_MARKS = frozenset(
-    "comments comment-list commentlist comments-area comment-content comment-body".split()
+    ["comments", "comment-list", "commentlist", "comments-area", "comment-content", "comment-body"]
 )
 _WORD = re.compile(r"\w+")
 
@@ -92,7 +153,7 @@ def extract_with_trafilatura(html: str) -> Extraction | None:
         deduplicate=False,
         with_metadata=True,
     )
-    if found is None:
+    if found is None or isinstance(found, dict):  # a dict only where one was asked for
         return None
     text = "\n".join(part for part in (found.text, found.comments) if part)
     return Extraction(text, found.title, found.author, found.date)
@@ -121,7 +182,9 @@ _NESTING_TAG = re.compile(
     r"article|main|aside|header|footer|nav|figure|details|fieldset|button|label|svg|g)\b",
     re.IGNORECASE,
 )
-_SOUP_HIDDEN = re.compile(r"(?is)<(script|style|template|noscript)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)")
+_SOUP_HIDDEN = re.compile(
+    r"(?is)<(script|style|template|noscript)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)"
+)
 _SOUP_BREAK = re.compile(rf"(?i)</?(?:br|td|th|{'|'.join(sorted(BLOCK_TAGS))})\b[^>]*>")
 _SOUP_TAG = re.compile(r"</?[a-zA-Z][^>]*>?")
 
@@ -219,7 +282,7 @@ class _Flattener:
         kind = KIND_OF_TAG.get(tag)
         return kind or ("paragraph" if inherited == "heading" else inherited)
 
-    def close(self, node: LexborNode, is_block: bool) -> None:  # noqa: FBT001
+    def close(self, node: LexborNode, is_block: bool) -> None:
         del node
         if is_block:
             self.flush()
@@ -262,16 +325,16 @@ def _is_covered(
     return sum(covered) >= MIN_COVERED_SHARE * len(words)
 
 
-LINES_SCHEMA = pl.Schema(
+LINES_SCHEMA: pl.Schema = pl.Schema(
     {
-        "page": pl.UInt32,
+        "page": pl.UInt32(),
         "lines": pl.List(pl.String),
         "kinds": pl.List(pl.String),
         "extracted": pl.List(pl.Boolean),
-        "title": pl.String,
-        "author": pl.String,
-        "date": pl.String,
-        "skipped": pl.String,
+        "title": pl.String(),
+        "author": pl.String(),
+        "date": pl.String(),
+        "skipped": pl.String(),
     }
 )
 
@@ -314,6 +377,6 @@ def _ask(
     """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
     try:
         found = extractor(html)
-    except Exception as error:  # noqa: BLE001 - named in the ledger, and costs only this verdict
+    except Exception as error:
         return None, f"{type(error).__name__}: {error}"
     return found, None if found else "found no main text"

@@ -7,14 +7,14 @@ identical answers about fifty times faster, and the Python original stands in wh
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
 from transforms.contracts import UNDETERMINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 SEED = 0
 MIN_PROSE_LETTERS = 40  # shorter blocks say little of their language
@@ -48,11 +48,16 @@ def detect_with_langdetect_rs(texts: Sequence[str]) -> list[Distribution]:
     return [_distribution(found or ()) for found in detect_langs_batch(list(texts))]
 
 
-def _distribution(found: Sequence[object]) -> Distribution:
+class _Guess(Protocol):
+    lang: str
+    prob: float
+
+
+def _distribution(found: Iterable[_Guess]) -> Distribution:
     merged: Distribution = {}
     for guess in found:
-        code = ISO_CODES.get(guess.lang, guess.lang)  # type: ignore[attr-defined]
-        merged[code] = merged.get(code, 0.0) + guess.prob  # type: ignore[attr-defined]
+        code = ISO_CODES.get(guess.lang, guess.lang)
+        merged[code] = merged.get(code, 0.0) + guess.prob
     return merged
 
 
@@ -71,79 +76,68 @@ def mark_language(blocks: pl.DataFrame) -> pl.DataFrame:
 
     In: `page`, `text`, in page order. Out: the same rows with `language` (ISO 639-1, `und` where
     there are no letters), `page_language` and `page_score` (the share of the page's letters, in
-    blocks long enough to judge, that is in it).
+    the blocks that voted, that is in it).
+
+    Blocks of MIN_PROSE_LETTERS or more are asked, and vote on the page's language with their letters
+    times probability; on a page without such a block all of them do. A block keeps its own language
+    where it was asked and is sure, or where the page's can't be right; else it takes the page's.
     """
     letters = pl.col("text").str.count_matches(r"\p{L}")
-    marked = blocks.with_columns(letters=letters)
-    guesses = _guess_blocks(marked)
-    marked = marked.with_columns(guess=pl.Series(guesses, dtype=_GUESS))
-    pages = _vote(marked)
-    own, probability = pl.col("own"), pl.col("probability")
-    is_plausible = pl.col("guess").list.eval(pl.element().struct.field("language")).list.contains(
-        pl.col("page_language")
+    is_prose = pl.col("letters") >= MIN_PROSE_LETTERS
+    marked = blocks.with_columns(letters=letters).with_columns(
+        head=pl.when((pl.col("letters") > 0) & (is_prose | ~is_prose.any().over("page"))).then(
+            pl.col("text").str.strip_chars().str.slice(0, MAX_DETECT_CHARS)
+        )
     )
-    is_sure = (pl.col("letters") >= MIN_PROSE_LETTERS) & (
-        (probability >= MIN_OWN_PROBABILITY) | ~is_plausible
+    guesses = _guess(marked["head"])
+    pages = _vote(marked, guesses)
+    first = guesses.group_by("head", maintain_order=True).first()
+    plausible = guesses.select("head", page_language="language", is_plausible=pl.lit(value=True))
+    is_sure = is_prose & (
+        (pl.col("probability") >= MIN_OWN_PROBABILITY) | pl.col("is_plausible").is_null()
     )
-    own_first = pl.col("guess").list.first().struct
     return (
         marked.join(pages, on="page", how="left", maintain_order="left")
-        .with_columns(own=own_first.field("language"), probability=own_first.field("probability"))
-        .with_columns(
-            language=pl.when(pl.col("letters") == 0)
-            .then(pl.lit(UNDETERMINED))
-            .when(is_sure.fill_null(value=False) & own.is_not_null())
-            .then(own)
-            .otherwise(pl.col("page_language"))
-        )
-        .drop("guess", "own", "probability", "letters")
-    )
-
-
-_GUESS = pl.List(pl.Struct({"language": pl.String, "probability": pl.Float64}))
-
-
-def _guess_blocks(blocks: pl.DataFrame) -> list[list[dict[str, object]]]:
-    """For each block the languages it may be in, likeliest first; each different text asked once."""
-    head = blocks["text"].str.strip_chars().str.slice(0, MAX_DETECT_CHARS)
-    asked = head.filter(blocks["letters"] > 0).unique(maintain_order=True)
-    found = dict(zip(asked, detector()(asked.to_list()), strict=True))
-    return [
-        [
-            {"language": language, "probability": probability}
-            for language, probability in sorted(
-                found.get(text, {}).items(), key=lambda item: (-item[1], item[0])
-            )
-        ]
-        for text in head
-    ]
-
-
-def _vote(blocks: pl.DataFrame) -> pl.DataFrame:
-    """`page`, `page_language`, `page_score`: the blocks vote with their letters times probability.
-
-    Blocks long enough to judge vote where a page has any; else all of them do.
-    """
-    is_prose = pl.col("letters") >= MIN_PROSE_LETTERS
-    voters = (
-        blocks.filter(is_prose | ~is_prose.any().over("page"))
-        .select("page", "letters", "guess")
-        .explode("guess", empty_as_null=True)
-        .unnest("guess")
-        .drop_nulls("language")
-    )
-    weight = (pl.col("letters") * pl.col("probability")).sum()
-    tally = voters.group_by("page", "language").agg(weight=weight)
-    first = tally.sort("page", "weight", "language", descending=[False, True, False])
-    won = first.group_by("page", maintain_order=True).agg(
-        page_language=pl.col("language").first(),
-        page_score=(pl.col("weight").first() / pl.col("weight").sum()).cast(pl.Float32),
-    )
-    return (
-        blocks.select("page")
-        .unique(maintain_order=True)
-        .join(won, on="page", how="left", maintain_order="left")
         .with_columns(
             pl.col("page_language").fill_null(UNDETERMINED), pl.col("page_score").fill_null(0.0)
         )
+        .join(first.rename({"language": "own"}), on="head", how="left", maintain_order="left")
+        .join(plausible, on=["head", "page_language"], how="left", maintain_order="left")
+        .with_columns(
+            language=pl.when(pl.col("letters") == 0)
+            .then(pl.lit(UNDETERMINED))
+            .when(is_sure & pl.col("own").is_not_null())
+            .then("own")
+            .otherwise("page_language")
+        )
+        .drop("head", "own", "probability", "letters", "is_plausible")
+    )
+
+
+def _guess(heads: pl.Series) -> pl.DataFrame:
+    """`head`, `language`, `probability`, likeliest first; each different text is asked once."""
+    asked = heads.drop_nulls().unique(maintain_order=True)
+    rows = [
+        (text, language, probability)
+        for text, found in zip(asked, detector()(asked.to_list()), strict=True)
+        for language, probability in sorted(found.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    schema = {"head": pl.String, "language": pl.String, "probability": pl.Float64}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def _vote(blocks: pl.DataFrame, guesses: pl.DataFrame) -> pl.DataFrame:
+    """`page`, `page_language`, `page_score`, of the pages on which any block was asked."""
+    voters = blocks.select("page", "letters", "head").drop_nulls().join(guesses, on="head")
+    weight = (pl.col("letters") * pl.col("probability")).sum()
+    # Sorted before summing: a sum of floats hangs on its order.
+    tally = (
+        voters.sort("page", "language", "letters", "probability")
+        .group_by("page", "language", maintain_order=True)
+        .agg(weight=weight)
+        .sort("page", "weight", "language", descending=[False, True, False])
+    )
+    return tally.group_by("page", maintain_order=True).agg(
+        page_language=pl.col("language").first(),
+        page_score=(pl.col("weight").first() / pl.col("weight").sum()).cast(pl.Float32),
     )

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
-from transforms.boilerplate.rules import RuleBook
 from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
 from transforms.dedup import add_hash
 from transforms.extract import Extraction, flatten_pages
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from transforms.boilerplate.packs import Pack
+    from transforms.boilerplate.rules import RuleBook
 
 SKIPPABLE = ("repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy")
 
@@ -267,9 +267,7 @@ def cut_pages(
         flat.select("page", raw="lines", kind="kinds", extracted="extracted")
         .filter(pl.col("raw").list.len() > 0)
         .with_columns(
-            extracted=pl.coalesce(
-                "extracted", pl.col("raw").list.eval(pl.lit(None, dtype=pl.Boolean))
-            )
+            extracted=pl.coalesce("extracted", pl.col("raw").list.eval(pl.lit(None, dtype=pl.Boolean)))
         )
         .explode("raw", "kind", "extracted", empty_as_null=True)
         .with_columns(line=pl.int_range(pl.len(), dtype=pl.UInt32).over("page"))
@@ -285,9 +283,7 @@ def cut_pages(
     return Working(_describe_pages(records, flat, blocks), blocks), _page_notes(records, flat)
 
 
-def _describe_pages(
-    records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFrame
-) -> pl.DataFrame:
+def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:
     size = blocks.group_by("page").agg(
         n_blocks_read=pl.len(), n_chars_read=pl.col("raw").str.len_chars().sum()
     )
@@ -322,9 +318,7 @@ def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
 
 def _decide(hits: pl.DataFrame, options: Options) -> pl.DataFrame:
     """One row a block with hits: what happens to it, which rule decided, which others fired."""
-    drops = (pl.col("action") == "drop") | (
-        (pl.col("action") == "mark") & (options.comments == "drop")
-    )
+    drops = (pl.col("action") == "drop") | ((pl.col("action") == "mark") & (options.comments == "drop"))
     is_trim = pl.col("action") == "trim"
     prefix = is_trim & (pl.col("cut_start") == 0)
     decided = hits.group_by("page", "block", maintain_order=True).agg(
@@ -370,9 +364,7 @@ def _block_actions(blocks: pl.DataFrame, placed_text: str = "before") -> pl.Data
         end=(at + indent + text.str.strip_chars().str.len_chars()).cast(pl.UInt32),
         sentence=pl.lit(None, dtype=pl.UInt32),
     )
-    return ACTIONS_TAKEN.conform(
-        placed.with_columns(pl.col("before", "after").str.strip_chars())
-    )
+    return ACTIONS_TAKEN.conform(placed.with_columns(pl.col("before", "after").str.strip_chars()))
 
 
 def _whole_blocks(blocks: pl.DataFrame) -> pl.DataFrame:
@@ -388,7 +380,7 @@ def _whole_blocks(blocks: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _count(
+def _count(  # noqa: PLR0913, PLR0917 - a row of METRICS has these parts
     name: str,
     unit: str,
     before: pl.DataFrame,

@@ -85,7 +85,9 @@ def _unmangle(line: str) -> str:
     return re.sub(r"[\n\r\u2028\u2029]", " ", fixed)
 
 
-_DOUBLED = re.compile(rf"^(?P<lead>\s*(?:[{re.escape(BULLETS)}]\s*)?)(?P<one>\S.*?)(?P<gap> ?)(?P=one)\s*$")
+_DOUBLED = re.compile(
+    rf"^(?P<lead>\s*(?:[{re.escape(BULLETS)}]\s*)?)(?P<one>\S.*?)(?P<gap> ?)(?P=one)\s*$"
+)
 
 
 @cache

@@ -12,14 +12,16 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import polars as pl
-import sentencex  # type: ignore[import-untyped]
+import sentencex
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
 
 WHOLE_KINDS = ("code", "table")
 """Kinds of block that are one sentence by definition."""
@@ -225,9 +227,7 @@ def _check_rule(entry: Mapping[str, Any], where: str) -> None:
             f"{where} has the unknown kind {entry['kind']!r}. Hint: use one of {', '.join(_KINDS)}"
         )
     if not entry.get("joins") and not entry.get("splits"):
-        raise LanguageRuleError(
-            f"{where} has no example. Hint: add joins = [...] or splits = [...]"
-        )
+        raise LanguageRuleError(f"{where} has no example. Hint: add joins = [...] or splits = [...]")
 
 
 def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:
@@ -384,7 +384,7 @@ def _ends_sentence(text: str, gap: _Gap, language: str, rules: SentenceRules) ->
         verdict = _judge_full_stop(text, gap, rules)
         if verdict is not None:
             return verdict
-    return _judge_follower(text, gap, language, rules)
+    return _judge_follower(text, gap, language)
 
 
 def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
@@ -447,19 +447,19 @@ def _judge_number(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
     return False if _follows_lead(text, gap, rules) else None
 
 
-def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -> bool:
+def _judge_follower(text: str, gap: _Gap, language: str) -> bool:
     """Decides by what comes after the gap, where the word before it is not conclusive."""
     follower = gap.follower
     first = follower[:1]
     if first.islower():
-        return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+        return _may_start_small(text, gap) and _is_ordinary(gap.word, language)
     if gap.proposed:
         return first not in _INNER_MARKS
     if first.isdigit():
-        return _is_ordinary(gap.word, language, rules)
+        return _is_ordinary(gap.word, language)
     if not first.isupper() or gap.stop[-1] == "…" or gap.stop.endswith(".."):
         return False
-    if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
+    if gap.stop == "." and not _is_ordinary(gap.word, language):
         return False
     return not _in_short_aside(text, gap.start)
 
@@ -476,7 +476,7 @@ def _may_start_small(text: str, gap: _Gap) -> bool:
     return gap.proposed and ends_open and text[gap.end - 1] in ".!?" and gap.follower[0].isascii()
 
 
-def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
+def _is_ordinary(word: str, language: str) -> bool:
     """Whether `word` is a plain word: no number, no initial, no abbreviation known to anybody."""
     part = _last_part(word.rstrip("\"'”“’»«›‹)]*_"))
     return len(part) > 1 and not part.isdigit() and not _is_base_abbreviation(language, part)

@@ -12,6 +12,7 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+LATIN_1 = ("iso8859-1", "iso-8859-1", "latin-1", "ascii", "cp1252")
 SAMPLE_BYTES = 65_536
 MIN_UTF16_ZEROS = 0.2  # share of zero bytes on one side of a pair: Latin text in UTF-16
 MAX_CONTROL_SHARE = 0.02  # more of it is no text
@@ -74,7 +75,7 @@ def _detect(data: bytes) -> tuple[str, str]:
 
 def _as_browsers_do(name: str) -> str:
     """Latin-1 and ASCII mean Windows-1252 on the web (WHATWG encoding standard)."""
-    return "windows-1252" if name in ("iso8859-1", "iso-8859-1", "latin-1", "ascii") else name
+    return "windows-1252" if name in LATIN_1 else name
 
 
 def _decode_zeros(data: bytes) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from flows.readers.decoding import decode
 from flows.readers.page import Broken, Limits, Page, Piece
@@ -40,7 +40,9 @@ def read_jsonl_gz(piece: Piece, limits: Limits) -> Iterator[Page | Broken]:
             )
 
 
-def _read_lines(handle: IO[bytes], piece: Piece, limits: Limits) -> Iterator[Page | Broken]:
+def _read_lines(
+    handle: BinaryIO | gzip.GzipFile, piece: Piece, limits: Limits
+) -> Iterator[Page | Broken]:
     position, number = piece.start, piece.first_line
     longest = limits.max_page_bytes * JSON_OVERHEAD
     while position < piece.end:
@@ -62,7 +64,7 @@ def _read_lines(handle: IO[bytes], piece: Piece, limits: Limits) -> Iterator[Pag
         number += 1
 
 
-def _skip_line(handle: IO[bytes]) -> int:
+def _skip_line(handle: BinaryIO | gzip.GzipFile) -> int:
     """Read on to the end of the line, a chunk at a time; how many bytes that was."""
     skipped = 0
     while chunk := handle.readline(1 << 20):
@@ -72,9 +74,7 @@ def _skip_line(handle: IO[bytes]) -> int:
     return skipped
 
 
-def _read_record(
-    line: bytes, source: str, position: int, number: int, limits: Limits
-) -> Page | Broken:
+def _read_record(line: bytes, source: str, position: int, number: int, limits: Limits) -> Page | Broken:
     where = f"line {number}"
     try:
         text, encoding = decode(line)

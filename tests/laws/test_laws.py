@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import tempfile
 from pathlib import Path
@@ -31,7 +32,9 @@ ENGLISH = st.sampled_from(
 FRENCH = st.just("La rivière traverse la ville du nord au sud depuis toujours.")
 SENTENCES = st.one_of(GERMAN, ENGLISH, FRENCH)
 # Several sentences in a line share its language: a block has one label.
-PARAGRAPHS = st.one_of(st.lists(GERMAN, min_size=2, max_size=3), st.lists(ENGLISH, min_size=2, max_size=3))
+PARAGRAPHS = st.one_of(
+    st.lists(GERMAN, min_size=2, max_size=3), st.lists(ENGLISH, min_size=2, max_size=3)
+)
 FURNITURE = st.sampled_from(
     [
         "Leave a Reply",
@@ -167,7 +170,7 @@ def test_replay(pages: dict[str, str]) -> None:
                 if row["end"] > row["start"]
             ]
             spans.sort()
-            for (_, end, _), (start, _, _) in zip(spans, spans[1:], strict=False):
+            for (_, end, _), (start, _, _) in itertools.pairwise(spans):
                 assert end <= start
             assert all(end - start == len(text) for start, end, text in spans)
 

@@ -126,9 +126,7 @@ def test_the_fast_path_passes_over_no_boundary(text: str, language: str) -> None
 
 @given(st.lists(any_text, max_size=6), st.sampled_from(LANGUAGES), st.sampled_from(KINDS))
 @settings(max_examples=200, deadline=None)
-def test_a_frame_gives_what_the_single_blocks_give(
-    texts: list[str], language: str, kind: str
-) -> None:
+def test_a_frame_gives_what_the_single_blocks_give(texts: list[str], language: str, kind: str) -> None:
     found = split_sentences(block_frame(texts, language, kind))
     assert dict(found.schema) == SENTENCES_SCHEMA
     expected = [

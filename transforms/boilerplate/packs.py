@@ -116,11 +116,10 @@ class _PackReader:
         for key in ("name", "why"):
             self.check_text(1, head, key)
         rules = tuple(
-            self.rule(self.rule_line(number), raw)
-            for number, raw in enumerate(data.get("rule", []))
+            self.rule(self.rule_line(number), raw) for number, raw in enumerate(data.get("rule", []))
         )
         self.check_ids(rules)
-        pack = Pack(
+        return Pack(
             name=head["name"],
             why=head["why"],
             origin=self.origin,
@@ -129,7 +128,6 @@ class _PackReader:
             markers=self.strings(1, head, "markers"),
             min_markers=head.get("min_markers", 1),
         )
-        return pack
 
     def rule_line(self, number: int) -> int:
         return self.rule_lines[number] if number < len(self.rule_lines) else 1
@@ -205,7 +203,9 @@ class _PackReader:
             if value not in allowed:
                 raise self.error(line, f"{key} = {value!r}", f"allowed: {', '.join(allowed)}")
         if (rule.action == "mark") != (rule.mark is not None):
-            raise self.error(line, "action and mark don't fit", 'write action = "mark", mark = "comment"')
+            raise self.error(
+                line, "action and mark don't fit", 'write action = "mark", mark = "comment"'
+            )
 
     def check_patterns(self, line: int, rule: Rule) -> None:
         if rule.kind not in ("regex", "section"):
@@ -214,7 +214,9 @@ class _PackReader:
             try:
                 pl.Series([""]).str.contains(pattern)
             except pl.exceptions.PolarsError as error:
-                raise self.error(line, f"bad regex {pattern!r}: {error}", "use Rust's dialect") from error
+                raise self.error(
+                    line, f"bad regex {pattern!r}: {error}", "use Rust's dialect"
+                ) from error
 
 
 @cache

@@ -89,7 +89,10 @@ class RuleBook:
                 continue
             parts += [_pages_of_hosts(pages, pack), _pages_with_markers(lines, pack)]
         return pl.concat(
-            [part.select(pl.col("page").cast(pl.UInt32), pl.col("pack").cast(pl.String)) for part in parts]
+            [
+                part.select(pl.col("page").cast(pl.UInt32), pl.col("pack").cast(pl.String))
+                for part in parts
+            ]
         ).unique()
 
     def _exact_hits(self, lines: pl.DataFrame) -> pl.DataFrame:
@@ -218,9 +221,7 @@ def _may_match(rule: Rule) -> pl.Expr:
 def _pages_of_hosts(pages: pl.DataFrame, pack: Pack) -> pl.DataFrame:
     site = pl.col("site")
     mine = [(site == host) | site.str.ends_with("." + host) for host in pack.hosts]
-    return pages.filter(reduce(or_, mine, pl.lit(value=False))).select(
-        "page", pack=pl.lit(pack.name)
-    )
+    return pages.filter(reduce(or_, mine, pl.lit(value=False))).select("page", pack=pl.lit(pack.name))
 
 
 def _pages_with_markers(lines: pl.DataFrame, pack: Pack) -> pl.DataFrame:
@@ -293,9 +294,7 @@ def _find_cuts(hits: pl.DataFrame, lines: pl.DataFrame, rule: Rule) -> pl.DataFr
         located.filter((at_end | at_start) & (pl.col("width") + pl.col("indent") < pl.col("size")))
         .with_columns(
             cut_start=pl.when(at_end).then(pl.col("size") - pl.col("width")).otherwise(0),
-            cut_end=pl.when(at_end)
-            .then(pl.col("size"))
-            .otherwise(pl.col("indent") + pl.col("width")),
+            cut_end=pl.when(at_end).then(pl.col("size")).otherwise(pl.col("indent") + pl.col("width")),
         )
         .drop("text", "cut", "size", "indent", "width")
         .cast({"cut_start": pl.UInt32, "cut_end": pl.UInt32})
@@ -321,15 +320,15 @@ def _failures(pack: Pack, rule: Rule) -> list[str]:
     alone = Pack(name=pack.name, why=pack.why, origin=pack.origin, rules=(rule,))
     book = RuleBook((alone,))
     where = f"{pack.origin}: rule {rule.id!r}"
-    problems = []
-    for example in rule.removes:
-        before, after = example if isinstance(example, tuple) else (example, None)
-        if _apply(book, before) != after:
-            problems.append(f"{where} does not remove {before!r} as it says")
-    for kept in rule.keeps:
-        if _apply(book, kept) != kept:
-            problems.append(f"{where} does not keep {kept!r}")
-    return problems
+    pairs = [example if isinstance(example, tuple) else (example, None) for example in rule.removes]
+    broken = [
+        f"{where} does not remove {before!r} as it says"
+        for before, after in pairs
+        if _apply(book, before) != after
+    ]
+    return broken + [
+        f"{where} does not keep {kept!r}" for kept in rule.keeps if _apply(book, kept) != kept
+    ]
 
 
 def _apply(book: RuleBook, line: str) -> str | None:
@@ -338,9 +337,7 @@ def _apply(book: RuleBook, line: str) -> str | None:
         {"page": [0], "block": [0], "text": [line]},
         schema={"page": pl.UInt32, "block": pl.UInt32, "text": pl.String},
     )
-    pages = pl.DataFrame(
-        {"page": [0], "site": [None]}, schema={"page": pl.UInt32, "site": pl.String}
-    )
+    pages = pl.DataFrame({"page": [0], "site": [None]}, schema={"page": pl.UInt32, "site": pl.String})
     for hit in book.find_hits(blocks, pages).iter_rows(named=True):
         if hit["action"] != "trim":
             return None

@@ -1,0 +1,154 @@
+"""The same plan under Prefect: a real server on loopback, a schedule that fires, the same bytes."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import clean, file_hashes
+
+REPOSITORY = Path(__file__).parents[2]
+PATIENCE_SECONDS = 300
+
+
+def ask(url, path, body):
+    request = urllib.request.Request(
+        f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
+    )
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def wait_for(what, condition):
+    until = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(1)
+    pytest.fail(f"no {what} within {PATIENCE_SECONDS} s")
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Prefect's own server, with its own home."""
+    home = tmp_path_factory.mktemp("prefect")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        **os.environ, "PREFECT_HOME": str(home), "DO_NOT_TRACK": "1", "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "1",
+        "PREFECT_SERVER_LOGGING_LEVEL": "ERROR",
+    }  # fmt: skip
+    process = subprocess.Popen(
+        [sys.executable, "-m", "prefect", "server", "start", "--no-ui", "--host", "127.0.0.1", "--port", str(port)],
+        env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    url = f"http://127.0.0.1:{port}/api"
+
+    def is_up():
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return True
+        except OSError:
+            return False
+
+    try:
+        wait_for("server", is_up)
+        yield url, {**environment, "PREFECT_API_URL": url}
+    finally:
+        os.killpg(process.pid, signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def test_a_schedule_fires_and_gives_the_bytes_of_a_direct_run(server, tmp_path):
+    url, environment = server
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "serve",
+        "seeds",
+        "--every",
+        "3",
+        "--out",
+        str(tmp_path / "served"),
+    ]
+    serving = subprocess.Popen(
+        command,
+        env=environment,
+        cwd=REPOSITORY,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+
+        def completed():
+            runs = ask(url, "/flow_runs/filter", {"limit": 50})
+            assert not [r for r in runs if r["state_type"] in ("FAILED", "CRASHED")]
+            return [r for r in runs if r["state_type"] == "COMPLETED" and r["auto_scheduled"]]
+
+        wait_for("scheduled run that completed", completed)
+    finally:
+        os.killpg(serving.pid, signal.SIGINT)
+        try:
+            serving.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(serving.pid, signal.SIGKILL)
+            serving.wait()
+    verdicts = ask(url, "/artifacts/filter", {"artifacts": {"key": {"any_": ["verdict"]}}})
+    assert "Corpus passed" in verdicts[0]["data"]
+    os.chdir(REPOSITORY)
+    clean(["seeds"], tmp_path / "direct")
+    assert file_hashes(tmp_path / "served" / "corpus") == file_hashes(tmp_path / "direct" / "corpus")
+
+
+def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
+    _, environment = server
+    (tmp_path / "empty.txt").touch()
+    (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
+    command = [
+        sys.executable,
+        "-m",
+        "flows.cli",
+        "flow",
+        str(tmp_path),
+        "--out",
+        str(tmp_path / "out"),
+        "--strict",
+    ]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 1, done.stderr[-2000:]
+    assert "not published: --strict" in done.stdout
+    command.remove("--strict")
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 3, done.stderr[-2000:]
+
+
+def test_the_deployment_file_is_sound(server):
+    url, environment = server
+    ask(url, "/work_pools/", {"name": "reinschrift", "type": "process"})
+    done = subprocess.run(
+        [sys.executable, "-m", "prefect", "--no-prompt", "deploy", "--all"],
+        env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=300, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    names = [d["name"] for d in ask(url, "/deployments/filter", {})]
+    assert "nightly" in names

@@ -1,0 +1,66 @@
+"""The house: arrows point one way, and transforms touch nothing but data."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAY_IMPORT = {
+    "transforms": {"transforms"},
+    "expectations": {"expectations", "transforms"},
+    "flows": {"flows", "expectations", "transforms"},
+}
+NOT_IN_TRANSFORMS = {
+    "prefect",
+    "great_expectations",
+    "logging",
+    "pathlib",
+    "os",
+    "time",
+    "datetime",
+    "random",
+}
+
+
+def imports(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_arrows_point_one_way(package):
+    for path in (ROOT / package).rglob("*.py"):
+        ours = {name for name in imports(path) if name.split(".")[0] in MAY_IMPORT}
+        wrong = {name for name in ours if name.split(".")[0] not in MAY_IMPORT[package]}
+        assert not wrong, f"{path} imports {wrong}"
+        if package == "expectations":
+            beyond = {
+                n
+                for n in ours
+                if n.startswith("transforms.") and n not in ("transforms.contracts", "transforms.errors")
+            }
+            assert not beyond, f"{path} imports {beyond}"
+
+
+def test_transforms_touch_nothing_but_data():
+    for path in (ROOT / "transforms").rglob("*.py"):
+        found = {name.split(".")[0] for name in imports(path)} & NOT_IN_TRANSFORMS
+        assert not found, f"{path} imports {found}"
+
+
+@pytest.mark.parametrize("module", ["flows.cli", "flows.runner", "flows.console"])
+def test_running_imports_neither_prefect_nor_great_expectations(module):
+    code = f"import sys, {module}; print([m for m in ('prefect', 'great_expectations', 'pandas') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert out.stdout.strip() == "[]"
+
+
+def test_one_import_of_no_module_is_unused_as_a_junk_drawer():
+    names = {path.stem for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")}
+    assert not names & {"utils", "helpers", "base", "manager", "common", "misc"}
