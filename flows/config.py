@@ -46,6 +46,10 @@ class Settings(BaseSettings):
         (), description="your rule packs: TOML files or folders"
     )
     builtin_packs: bool = Field(True, description="use the packs that come with the program")
+    line_model: bool = Field(True, description="judge lines of flat text that no rule knows")
+    profile: Literal["precision", "balanced", "recall"] = Field(
+        "balanced", description="precision loses more content, recall keeps more furniture"
+    )
     extractor: Literal["trafilatura", "none"] = Field(
         "trafilatura", description="who gives the verdict on blocks of HTML"
     )
@@ -95,6 +99,8 @@ class Settings(BaseSettings):
             packs=(*builtin, *_user_packs(self.packs)),
             skip=frozenset(self.skip),
             comments=self.comments,
+            line_model=self.line_model,
+            profile=self.profile,
             min_repeat_chars=self.min_repeat_chars,
             mask=tuple(sorted(self.mask)),
         )

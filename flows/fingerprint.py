@@ -19,7 +19,7 @@ WITHOUT_EFFECT = frozenset(
 )
 # Libraries whose answers are in the output.
 LIBRARIES = (
-    "ftfy", "langdetect", "langdetect-rs", "polars", "polars-hash", "resiliparse", "selectolax",
+    "ftfy", "langdetect", "langdetect-rs", "lightgbm", "numpy", "polars", "polars-hash", "resiliparse", "selectolax",
     "sentencex", "trafilatura",
 )  # fmt: skip
 

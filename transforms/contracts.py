@@ -163,6 +163,7 @@ _VERDICT = (
     Column("action", pl.String, " | ".join(ACTIONS)),
     Column("before", pl.String, "text before the action"),
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
+    Column("probability", pl.Float32, "the line model's P(content), where it was asked", nullable=True),
 )
 
 ACTIONS_TAKEN = Table(

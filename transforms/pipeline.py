@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from transforms.boilerplate.verdict import judge_blocks
 from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
 from transforms.dedup import add_hash
 from transforms.extract import Extraction, flatten_pages
@@ -36,6 +37,8 @@ class Options:
     packs: tuple[Pack, ...] = ()
     skip: frozenset[str] = frozenset()
     comments: Literal["keep", "drop"] = "keep"
+    line_model: bool = True
+    profile: str = "balanced"
     min_repeat_chars: int = 25
     mask: tuple[str, ...] = ()
 
@@ -100,28 +103,19 @@ def repair_blocks(working: Working, context: Context) -> Outcome:
 
 
 def strip_boilerplate(working: Working, context: Context) -> Outcome:
-    """Let the rule packs drop, trim or mark blocks; the first rule in the order decides."""
-    if "boilerplate" in context.options.skip:
+    """Let rule packs and line model drop, trim or mark blocks, in the order `verdict` documents."""
+    options = context.options
+    if "boilerplate" in options.skip or working.units.is_empty():
         return Outcome(working)
     hits = context.rules.find_hits(working.units, working.pages)
-    if hits.is_empty():
-        return Outcome(working)
-    verdicts = _decide(hits, context.options)
-    judged = working.units.join(
-        verdicts, on=["page", "block"], how="left", maintain_order="left"
-    ).with_columns(before="text", offset="start")
-    trimmed = _trim(judged)
-    is_drop = (pl.col("action") == "drop").fill_null(value=False)
-    is_trim = (pl.col("action") == "edit").fill_null(value=False)
-    actions = trimmed.filter(is_drop | is_trim).with_columns(
+    judged = judge_blocks(working.units, hits, options.comments, options.profile, options.line_model)
+    is_drop = pl.col("action") == "drop"
+    is_trim = pl.col("action") == "edit"
+    touched = judged.filter(is_drop | is_trim).with_columns(
         step=pl.lit("boilerplate"), after=pl.when(is_trim).then("text")
     )
-    kept = trimmed.filter(~is_drop).with_columns(
-        kind=pl.when(pl.col("is_comment").fill_null(value=False))
-        .then(pl.lit("comment"))
-        .otherwise("kind")
-    )
-    return Outcome(replace(working, units=BLOCKS.conform(kept)), _block_actions(actions))
+    kept = judged.filter(~is_drop.fill_null(value=False))
+    return Outcome(replace(working, units=BLOCKS.conform(kept)), _block_actions(touched))
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -199,7 +193,13 @@ def mask_personal_data(working: Working, context: Context) -> Outcome:
 
 STEPS = (
     Step("repair", "read", "block", "mend mojibake, entities, invisible characters", repair_blocks),
-    Step("boilerplate", "read", "block", "strip furniture by rule packs", strip_boilerplate),
+    Step(
+        "boilerplate",
+        "read",
+        "block",
+        "strip furniture: rule packs, then the line model",
+        strip_boilerplate,
+    ),
     Step("extract", "read", "block", "HTML: strip what the extractor left out", drop_unextracted),
     Step("language", "read", "block", "tell the language of block and page", tell_language),
     Step("sentences", "read", "block", "cut blocks into sentences", cut_sentences),
@@ -314,41 +314,6 @@ def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
         action=pl.lit("note"), also=pl.lit([], dtype=pl.List(pl.String))
     )
     return ACTIONS_TAKEN.conform(notes)
-
-
-def _decide(hits: pl.DataFrame, options: Options) -> pl.DataFrame:
-    """One row a block with hits: what happens to it, which rule decided, which others fired."""
-    drops = (pl.col("action") == "drop") | ((pl.col("action") == "mark") & (options.comments == "drop"))
-    is_trim = pl.col("action") == "trim"
-    prefix = is_trim & (pl.col("cut_start") == 0)
-    decided = hits.group_by("page", "block", maintain_order=True).agg(
-        drop_rule=pl.col("rule").filter(drops).first(),
-        trim_rule=pl.col("rule").filter(is_trim).first(),
-        is_comment=(pl.col("action") == "mark").any(),
-        cut_start=pl.col("cut_start").filter(is_trim & ~prefix).min(),
-        cut_end=pl.col("cut_end").filter(prefix).max(),
-        fired=pl.col("rule"),
-    )
-    return decided.with_columns(
-        rule=pl.coalesce("drop_rule", "trim_rule"),
-        action=pl.when(pl.col("drop_rule").is_not_null())
-        .then(pl.lit("drop"))
-        .when(pl.col("trim_rule").is_not_null())
-        .then(pl.lit("edit")),
-    ).with_columns(also=pl.col("fired").list.set_difference(pl.concat_list("rule")).list.sort())
-
-
-def _trim(judged: pl.DataFrame) -> pl.DataFrame:
-    """Cut the ends that trims found off `text`, and move `start` along."""
-    is_trim = (pl.col("action") == "edit").fill_null(value=False)
-    first = pl.col("cut_end").fill_null(0)
-    last = pl.coalesce("cut_start", pl.col("text").str.len_chars())
-    cut = pl.col("text").str.slice(first, last - first)
-    skipped = cut.str.len_chars() - cut.str.strip_chars_start().str.len_chars()
-    return judged.with_columns(
-        text=pl.when(is_trim).then(cut.str.strip_chars()).otherwise("text"),
-        start=pl.when(is_trim).then(pl.col("start") + first + skipped).otherwise("start"),
-    )
 
 
 def _block_actions(blocks: pl.DataFrame, placed_text: str = "before") -> pl.DataFrame:
