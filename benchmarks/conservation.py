@@ -13,7 +13,7 @@ from pathlib import Path
 
 import polars as pl
 
-LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1e\u2028\u2029]")
+LINE_BREAK = re.compile("\r\n|[\n\r\x0b\x0c\x1c-\x1f\u2028\u2029]")
 
 
 def letters(text: str) -> str:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from transforms.dedup import add_hash
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -124,16 +126,20 @@ def steps_add_up(tables: Tables) -> Measure:
 def ledger_matches_metrics(tables: Tables) -> Measure:
     """The ledger has as many rows a rule as the rule counted."""
     rows = tables.ledger.group_by("step", "rule").agg(
-        in_ledger=pl.col("action").is_in(["drop", "edit"]).sum()
+        in_ledger=pl.col("action").is_in(["drop", "edit"]).sum(),
+        chars=pl.col("before").filter(_IS_DROP).str.len_chars().sum(),
     )
     counted = tables.metrics.lazy().filter(pl.col("rule").is_not_null())
     both = rows.filter(pl.col("in_ledger") > 0).join(
-        counted.select("step", "rule", counted=pl.col("units_dropped") + pl.col("units_edited")),
+        counted.select(
+            "step", "rule", "chars_dropped", counted=pl.col("units_dropped") + pl.col("units_edited")
+        ),
         on=["step", "rule"],
         how="full",
         coalesce=True,
     )
     differ = pl.col("in_ledger").fill_null(0) != pl.col("counted").fill_null(0)
+    differ |= pl.col("chars").fill_null(0) != pl.col("chars_dropped").fill_null(0)
     return _none_of(both.filter(differ))
 
 
@@ -155,11 +161,12 @@ def text_stands_where_said(tables: Tables) -> Measure:
 
 
 def spans_do_not_overlap(tables: Tables) -> Measure:
-    """Within a document, a sentence ends before the next begins."""
+    """Within a document, a kept sentence or dropped unit ends before the next begins."""
+    gone = tables.ledger.filter(_IS_DROP & (pl.col("end") > pl.col("start")))
+    span = ["document_id", "block", "start", "end"]
+    spans = pl.concat([tables.sentences.select(span), gone.select(span)])
     following = pl.col("start").shift(-1).over("document_id", order_by=["start", "end"])
-    overlap = tables.sentences.select("id", "document_id", "start", "end").with_columns(
-        next_start=following
-    )
+    overlap = spans.with_columns(next_start=following)
     return _none_of(overlap.filter(pl.col("end") > pl.col("next_start")))
 
 
@@ -170,6 +177,31 @@ def documents_count_their_sentences(tables: Tables) -> Measure:
         counted, left_on="id", right_on="document_id", how="full", coalesce=True
     )
     return _none_of(both.filter(pl.col("n_sentences").ne_missing(pl.col("counted"))))
+
+
+def text_has_its_hash(tables: Tables) -> Measure:
+    """The hash of a sentence is that of its text, unless the sentence was edited after hashing."""
+    edited = tables.ledger.filter((pl.col("action") == "edit") & pl.col("sentence").is_not_null())
+    again = add_hash(tables.sentences.select(*_UNIT, "id", "text", "kind", was="hash"), 1)
+    wrong = again.filter(pl.col("hash") != pl.col("was")).join(edited, on=_UNIT, how="anti")
+    return _none_of(wrong.select("id", "text", "was", "hash"))
+
+
+def documents_are_their_sentences(tables: Tables) -> Measure:
+    """The text of a document is its sentences, but for white space, and n_chars its length."""
+    bare = pl.col("text").str.replace_all(r"\s+", "")
+    joined = (
+        tables.sentences.select("document_id", "block", "sentence", bare=bare)
+        .sort("document_id", "block", "sentence")
+        .group_by("document_id")
+        .agg(pl.col("bare").str.join("").hash(0))
+    )
+    both = tables.documents.select("id", "source", "n_chars", "text", own=bare.hash(0)).join(
+        joined, left_on="id", right_on="document_id", how="left"
+    )
+    differ = pl.col("own").ne_missing(pl.col("bare"))
+    differ |= pl.col("n_chars") != pl.col("text").str.len_chars()
+    return _none_of(both.filter(differ).select("id", "source", "n_chars"))
 
 
 def ids_are_unique(tables: Tables) -> Measure:
@@ -193,6 +225,8 @@ LAWS = (
     Law("replay-order", "sentences of a document do not overlap", spans_do_not_overlap),
     Law("counts", "documents count their sentences", documents_count_their_sentences),
     Law("keys", "ids are unique", ids_are_unique),
+    Law("hashes", "every hash is that of its text", text_has_its_hash),
+    Law("texts", "documents are their sentences, put together", documents_are_their_sentences),
 )
 
 

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -68,10 +69,9 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     context, version = _context(settings)
     name = f"{shard.key}-{version[:16]}"
     stages = Corpus(settings.out).stages
-    done = stages / name
-    if done.is_dir():
+    if _is_whole(stages / name):
         return name
-    part = stages / f"{name}.part"
+    part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
     extractor = None
     if settings.extractor == "trafilatura":
@@ -87,8 +87,29 @@ def read_shard(shard: Shard, settings: Settings) -> str:
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
     write_table(quarantine(broken), QUARANTINE, part / QUARANTINE.name / "00000.parquet")
-    part.rename(done)
+    if _changed(shard) or any(item.is_passing for item in broken):
+        name += "-passing"  # what was read is not what was hashed: never found again
+    shutil.rmtree(stages / name, ignore_errors=True)
+    part.rename(stages / name)
     return name
+
+
+def _is_whole(stage: Path) -> bool:
+    """Whether a cached stage is there, and every file of it can be opened."""
+    try:
+        for file in stage.rglob("*.parquet"):
+            pl.read_parquet_schema(file)
+    except (OSError, pl.exceptions.PolarsError):
+        return False
+    return (stage / QUARANTINE.name).is_dir()
+
+
+def _changed(shard: Shard) -> bool:
+    """Whether a file is another than the one that was hashed."""
+    try:
+        return any(piece.path.stat().st_mtime_ns != piece.modified_ns for piece in shard.pieces)
+    except OSError:
+        return True
 
 
 def _read_batches(shard: Shard, settings: Settings, broken: list[Broken]) -> Iterator[pl.DataFrame]:
@@ -113,8 +134,14 @@ def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Page | Broken]:
     limits = Limits(settings.max_page_bytes, settings.max_line_chars)
     for piece in shard.pieces:
         form = format_of(piece.path.name)
-        if form is not None:
+        if form is None:
+            continue
+        try:
             yield from form.read(piece, limits)
+        except OSError as error:
+            yield Broken(
+                piece.source, None, f"can't be read: {error.strerror}", "check it", is_passing=True
+            )
 
 
 @lru_cache(maxsize=4)
@@ -126,7 +153,20 @@ def _context(settings: Settings) -> tuple[Context, str]:
 
 def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:
     """QUARANTINE rows."""
-    return pl.DataFrame([asdict(item) for item in broken], schema=QUARANTINE.schema)
+    rows = [
+        {
+            name: value if value is None else _writable(value)
+            for name, value in asdict(item).items()
+            if name in QUARANTINE.schema
+        }
+        for item in broken
+    ]
+    return pl.DataFrame(rows, schema=QUARANTINE.schema)
+
+
+def _writable(text: str) -> str:
+    """Text that a file can hold: no halves of characters."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 # ---------------------------------------------------------------- 2. judge
@@ -182,11 +222,12 @@ def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
     if not frames:
         return pl.DataFrame(schema=_PAGE_NUMBERS)
     pages = pl.concat(frames).collect().with_row_index("page_no")
-    place = pl.format("#{}", "position")
-    named = pl.concat_str("source", pl.coalesce("record_id", place), separator="\x1f")
+    # Lengths before the parts, so that no two pages make the same text of them.
+    own = pl.coalesce(pl.format("id {}", "record_id"), pl.format("at {}", "position"))
+    named = pl.format("{} {} {}", pl.col("source").str.len_bytes(), "source", own)
     claimed = pages.with_columns(name=named)
     copy = pl.int_range(pl.len()).over("name")
-    name = pl.when(copy == 0).then("name").otherwise(pl.format("{}\x1f{}", "name", copy))
+    name = pl.format("{} {}", copy, "name")
     hashed = name.chash.sha2_256().str.slice(0, DOCUMENT_ID_CHARS)  # type: ignore[attr-defined]
     return claimed.select("page_no", "shard", "page", document_id=hashed)
 

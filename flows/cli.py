@@ -57,6 +57,13 @@ def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoRetur
     raise typer.Exit(report.exit_code)
 
 
+def _check_folders(*paths: Path | None) -> None:
+    """A report that can't be written should be known before the work is done."""
+    for path in paths:
+        if path and not path.parent.is_dir():
+            raise ReinschriftError(f"{path}: there is no folder {path.parent}", "make it first")
+
+
 def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Path | None) -> None:
     from expectations.report import write_junit
 
@@ -85,11 +92,15 @@ def run(
     from flows.console import ProgressReporter
     from flows.runner import Pool, run_plan
 
+    _check_folders(junit, summary)
     settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
     pool = Pool(settings.workers)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
+    except KeyboardInterrupt:
+        typer.echo("interrupted: nothing was published; the next run goes on from here", err=True)
+        raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.close()
     _finish(report, junit, summary)
@@ -134,6 +145,7 @@ def explain(
     from flows.corpus import resolve_corpus
     from flows.explain import explain_page, print_page, render_pages
 
+    _check_folders(html)
     pages = explain_page(resolve_corpus(_settings(config, out=out).out), page)
     if html:
         html.write_text(render_pages(pages), encoding="utf-8")
@@ -234,18 +246,16 @@ def main() -> None:
     """Run the command; errors the user can mend end it with a message and exit code 2 (or 1)."""
     from flows.corpus import DiskFullError
     from flows.judge_process import GateError
+    from flows.runner import UnreadableError, WorkerError
 
     try:
         app()
-    except (DiskFullError, GateError) as error:
-        typer.echo(f"error: {error}\n  Nothing was published.", err=True)
+    except (DiskFullError, GateError, UnreadableError, WorkerError) as error:
+        typer.echo(f"error: {error}\n  Nothing was published; what was before stands.", err=True)
         sys.exit(1)
     except ReinschriftError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-    except KeyboardInterrupt:
-        typer.echo("interrupted: nothing was published; the next run goes on from here", err=True)
-        sys.exit(INTERRUPTED)
 
 
 if __name__ == "__main__":

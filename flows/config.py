@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
     max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
     max_page_cpu_seconds: float = Field(
-        20.0, gt=0, description="CPU time the extractor may take for one page"
+        20.0, gt=0, allow_inf_nan=False, description="CPU time the extractor may take for one page"
     )
     keep_versions: int = Field(3, ge=1, description="published versions kept for rollback")
     shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     @classmethod
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
-        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+        return [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
 
     @classmethod
     def settings_customise_sources(
@@ -114,12 +114,23 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     path = file or DEFAULT_FILE
     from_file = _read_file(path) if file or path.exists() else {}
     given = {key: value for key, value in flags.items() if value not in (None, ())}
+    _refuse_unknown_variables()
     in_environment = {key.removeprefix(ENV_PREFIX).lower() for key in os.environ}
     beneath = {key: value for key, value in from_file.items() if key not in in_environment}
     try:
         return Settings(**{**beneath, **given})
     except ValidationError as error:
         raise _explain(error.errors()[0], path, from_file, given) from error
+
+
+def _refuse_unknown_variables() -> None:
+    for name in os.environ:
+        if (
+            name.startswith(ENV_PREFIX)
+            and name.removeprefix(ENV_PREFIX).lower() not in Settings.model_fields
+        ):
+            known = [ENV_PREFIX + field.upper() for field in Settings.model_fields]
+            raise ConfigError(f"{name}: unknown variable", did_you_mean(name, known))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

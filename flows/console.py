@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -84,7 +85,8 @@ def show_report(report: Report, console: Console) -> None:
 
 
 def _plain(console: Console, text: str) -> None:
-    console.print(text, highlight=False, markup=False, soft_wrap=True)
+    safe = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
+    console.print(safe, highlight=False, markup=False, soft_wrap=True)
 
 
 def _last_line(report: Report) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 ROW_GROUP_ROWS = 100_000
 ZSTD_LEVEL = 3
+MIN_FREE_BYTES = 100_000
 
 
 class OutputError(ReinschriftError):
@@ -102,7 +103,7 @@ class Corpus:
         """Names of the published versions, oldest first."""
         if not self.versions_folder.is_dir():
             return []
-        return sorted(path.name for path in self.versions_folder.iterdir())
+        return sorted(path.name for path in self.versions_folder.glob("[0-9]*-*"))
 
     def current_version(self) -> str | None:
         """Name of the version that readers see."""
@@ -239,10 +240,19 @@ def explain_os_error(error: Exception, path: Path) -> OutputError:
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
         said in str(error) for said in ("No space left", "os error 28", "Disk quota")
     )
+    full = full or _free_bytes(path) < MIN_FREE_BYTES
     if full:
         return DiskFullError(f"{path}: no space left on the disk", "free some, or use another --out")
     reason = getattr(error, "strerror", None) or str(error)
     return OutputError(f"{path}: can't be written: {reason}", "check its rights, or use another --out")
+
+
+def _free_bytes(path: Path) -> int:
+    """Bytes left where `path` is or will be; a half-written file has other complaints than its cause."""
+    for place in (path, *path.parents):
+        if place.exists():
+            return shutil.disk_usage(place).free
+    return MIN_FREE_BYTES
 
 
 def _sync_tree(folder: Path) -> None:

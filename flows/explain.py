@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -85,7 +86,7 @@ _Place = tuple[int, int, int]
 
 def _kept(row: dict[str, object]) -> tuple[_Place, Passage]:
     place = (_number(row["block"]), _number(row["sentence"]), 1)
-    return place, Passage(place[0], str(row["text"]), True, "", str(row["kind"]))
+    return place, Passage(place[0], _visible(row["text"]), True, "", str(row["kind"]))
 
 
 def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
@@ -98,7 +99,12 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
         note += f" (also {', '.join(map(str, also))})"
     if row["action"] == "edit":
         note = f"edited by {note}, was"
-    return place, Passage(place[0], str(row["before"]), False, note)
+    return place, Passage(place[0], _visible(row["before"]), False, note)
+
+
+def _visible(text: object) -> str:
+    """Text without the control characters by which a page could command a terminal."""
+    return re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", str(text))
 
 
 def _number(value: object) -> int:

@@ -19,8 +19,8 @@ WITHOUT_EFFECT = frozenset(
 )
 # Libraries whose answers are in the output.
 LIBRARIES = (
-    "ftfy", "langdetect", "langdetect-rs", "lightgbm", "numpy", "polars", "polars-hash", "resiliparse", "selectolax",
-    "sentencex", "trafilatura",
+    "ftfy", "htmldate", "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "polars",
+    "polars-hash", "resiliparse", "selectolax", "sentencex", "trafilatura",
 )  # fmt: skip
 
 
@@ -29,7 +29,7 @@ def code_version() -> str:
     """A hash of every file that decides what is kept, and of the versions of its libraries."""
     hasher = hashlib.blake2b(digest_size=16)
     root = Path(__file__).parent.parent
-    for folder in (root / "transforms", root / "flows" / "readers"):
+    for folder in (root / "transforms", root / "flows"):
         for path in sorted(folder.rglob("*")):
             if path.is_file() and path.suffix != ".pyc":
                 hasher.update(path.relative_to(root).as_posix().encode())

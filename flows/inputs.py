@@ -77,16 +77,18 @@ def find_inputs(named: Sequence[str], shard_bytes: int) -> Inputs:
 
 
 def _find(name: str, files: dict[str, Path], broken: list[Broken], ignored: list[str]) -> None:
-    path = Path(name)
-    if path.is_dir():
-        for found in _walk(path):
-            if format_of(found.name):
+    path = Path(os.path.normpath(name))
+    if os.path.isdir(path):  # noqa: PTH112 - never raises, unlike Path.is_dir
+        for found in _walk(path, broken):
+            if found.exists() and not found.is_file():
+                ignored.append(readable(found))
+            elif format_of(found.name):
                 files[readable(found)] = found
             else:
                 ignored.append(readable(found))
         return
     matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
-    if matches and not path.exists():
+    if matches and not os.path.lexists(path):
         for match in matches:
             _find(match, files, broken, ignored)
         return
@@ -112,19 +114,28 @@ def _problem_with(path: Path) -> tuple[str, str] | None:
     return None
 
 
-def _walk(folder: Path) -> Iterator[Path]:
-    """Regular files below a folder; links to folders are not followed, so loops can't trap us."""
-    for parent, folders, names in os.walk(folder):
+def _walk(folder: Path, broken: list[Broken]) -> Iterator[Path]:
+    """Files and links below a folder; links to folders are not followed, so loops can't trap us."""
+
+    def refuse(error: OSError) -> None:
+        where = readable(Path(str(error.filename)))
+        broken.append(Broken(where, None, f"can't be read: {error.strerror}", "check its rights"))
+
+    for parent, folders, names in os.walk(folder, onerror=refuse):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)
-            if not name.startswith(".") and (path.is_symlink() or path.is_file()):
+            if not name.startswith("."):
                 yield path
 
 
 def readable(path: Path) -> str:
     """The path as text; bytes that are no UTF-8 are shown as escapes."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+    raw = os.fsencode(path.as_posix())
+    try:
+        return raw.decode("utf-8")
+    except UnicodeDecodeError:
+        return raw.replace(b"\\", b"\\\\").decode("utf-8", "backslashreplace")
 
 
 def _once_each(files: dict[str, Path]) -> dict[str, Path]:
@@ -152,6 +163,7 @@ def _cut_file(path: Path, source: str, shard_bytes: int) -> tuple[list[tuple[Pie
     start = position = 0
     line = first_line = 1
     with path.open("rb") as handle:
+        modified = os.fstat(handle.fileno()).st_mtime_ns
         while chunk := handle.read(CHUNK_BYTES):
             whole.update(chunk)
             while may_cut and position + len(chunk) - start >= shard_bytes:
@@ -161,7 +173,9 @@ def _cut_file(path: Path, source: str, shard_bytes: int) -> tuple[list[tuple[Pie
                 part.update(chunk[:at])
                 line += chunk.count(b"\n", 0, at)
                 position += at
-                pieces.append((Piece(path, source, start, position, first_line), part.digest()))
+                pieces.append(
+                    (Piece(path, source, start, position, first_line, modified), part.digest())
+                )
                 start, first_line = position, line
                 part = hashlib.blake2b(digest_size=DIGEST_BYTES)
                 chunk = chunk[at:]
@@ -169,7 +183,7 @@ def _cut_file(path: Path, source: str, shard_bytes: int) -> tuple[list[tuple[Pie
             line += chunk.count(b"\n")
             position += len(chunk)
     if position > start:
-        pieces.append((Piece(path, source, start, position, first_line), part.digest()))
+        pieces.append((Piece(path, source, start, position, first_line, modified), part.digest()))
     return pieces, whole.digest()
 
 

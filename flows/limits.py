@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from transforms.errors import CpuLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
     from transforms.extract import Extraction
-
-
-class CpuLimitError(Exception):
-    """The call took more CPU time than it may."""
 
 
 @contextmanager
@@ -32,12 +32,25 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         raise CpuLimitError(f"took more than {seconds:g} CPU seconds")
 
     before = signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
+    # Again and again, should the code called swallow the first.
+    signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
+
+def die_with_parent() -> None:
+    """Have this worker process end when the one that started it does, however that ends."""
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        if parent is not None:
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def limited(

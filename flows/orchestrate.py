@@ -17,6 +17,7 @@ from flows.config import Settings
 from flows.corpus import Corpus
 from flows.fingerprint import settings_version
 from flows.inputs import Shard
+from flows.limits import die_with_parent
 from flows.runner import Report, run_plan
 from transforms.errors import ReinschriftError
 
@@ -105,7 +106,7 @@ def clean_corpus(inputs: list[str], settings: dict[str, Any] | None = None) -> R
     (Corpus(given.out).home / "prefect-results").mkdir(parents=True, exist_ok=True)
     # Polars' threads do not survive a fork.
     spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.workers, mp_context=spawn) as pool:
+    with ProcessPoolExecutor(given.workers, mp_context=spawn, initializer=die_with_parent) as pool:
         report = run_plan(inputs, given, PrefectTasks(given, pool), _Log())
     create_markdown_artifact(
         key="verdict",

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import time
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -15,6 +16,7 @@ from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
 from flows.inputs import Inputs, find_inputs
 from flows.judge_process import GateProcess
+from flows.limits import die_with_parent
 from transforms.contracts import METRICS, QUARANTINE
 from transforms.errors import ReinschriftError
 
@@ -33,6 +35,14 @@ TAG_CHARS = 8
 
 class NothingToReadError(ReinschriftError):
     """None of the named inputs exists."""
+
+
+class WorkerError(ReinschriftError):
+    """A process of the pool was killed."""
+
+
+class UnreadableError(ReinschriftError):
+    """Not one of the named inputs can be read."""
 
 
 class Mapper(Protocol):
@@ -103,7 +113,7 @@ class Pool:
                 os.environ.setdefault(variable, share)
             # Polars' threads do not survive a fork.
             spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn)
+            self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn, initializer=die_with_parent)
         return self.pool.map(function, *zip(*calls, strict=True))
 
     def close(self) -> None:
@@ -191,9 +201,15 @@ def run_plan(
 
 def _collect(results: Iterator[str], reporter: Reporter) -> list[str]:
     collected = []
-    for result in results:
-        collected.append(result)
-        reporter.advance()
+    try:
+        for result in results:
+            collected.append(result)
+            reporter.advance()
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a worker process died, perhaps for want of memory",
+            "run again with fewer --workers or a smaller shard_bytes; what was read is kept",
+        ) from error
     return collected
 
 
@@ -204,6 +220,9 @@ def _refuse_nothing(inputs: Inputs) -> None:
     if not inputs.shards and all(b.reason.startswith("no such") for b in inputs.broken):
         names = ", ".join(b.source for b in inputs.broken)
         raise NothingToReadError(f"{names}: no such file or folder", "check the path")
+    if not inputs.shards:
+        told = "; ".join(f"{b.source}: {b.reason} ({b.remedy})" for b in inputs.broken)
+        raise UnreadableError(f"nothing can be read: {told}")
 
 
 def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:

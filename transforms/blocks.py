@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 # Everything Unicode calls a line break becomes \n, one for one but for \r\n.
-LINE_BREAKS = r"\r\n|[\r\x0b\x0c\x1c-\x1e\u{2028}\u{2029}]"
+LINE_BREAKS = r"\r\n|[\r\x0b\x0c\x1c-\x1f\u{2028}\u{2029}]"
 BULLETS = "•·*▪●○◦‣–—►▸■□✓✔➢➤-"
 MAX_HEADING_WORDS = 12
 _BULLET = rf"^[{BULLETS}]\s+\S"

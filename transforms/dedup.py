@@ -6,9 +6,12 @@ marks are made alike. Letters, case, diacritics, digits and words count: *schön
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import polars as pl
 import polars_hash  # noqa: F401 - registers Expr.nchash
 
+Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 UNREPEATABLE_KINDS = ("code", "table")  # a line of code or a cell has its meaning from its place
 QUOTES = {
     **dict.fromkeys("„“”‟«»″〝〞", '"'),
@@ -37,7 +40,7 @@ def normalise(text: pl.Expr) -> pl.Expr:
     )
 
 
-def add_hash(sentences: pl.DataFrame, min_chars: int) -> pl.DataFrame:
+def add_hash(sentences: Frame, min_chars: int) -> Frame:
     """Add `hash` (xxh3_64 of the normalised text) and `repeatable`.
 
     In: `text`, `kind`. A sentence shorter than `min_chars` code points, and code and tables, never

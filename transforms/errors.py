@@ -18,6 +18,10 @@ class ReinschriftError(Exception):
         self.remedy = remedy
 
 
+class CpuLimitError(BaseException):
+    """A call took more CPU time than it may. Not an Exception, so that nobody swallows it on the way."""
+
+
 class PackError(ReinschriftError):
     """A rule pack that can't be used; the message begins with file and line."""
 

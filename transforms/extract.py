@@ -14,13 +14,17 @@ from typing import TYPE_CHECKING
 import polars as pl
 from selectolax.lexbor import LexborHTMLParser
 
+from transforms.errors import CpuLimitError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from selectolax.lexbor import LexborNode
 
 MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
-MAX_TREE_DEPTH = 4_000  # the HTML5 tree builder takes time quadratic in the depth
+MAX_TREE_DEPTH = 1_000  # the HTML5 tree builder takes time, and nodes, quadratic in the depth
+MAX_OPTIONS = 10_000  # and time quadratic in the options of a select
+MAX_ATTRIBUTES_PER_TAG = 200  # on average; and in the attributes of a tag
 MIN_COVERED_SHARE = 0.7
 SHORT_BLOCK_WORDS = 5
 MIN_VISIBLE_CHARS = 600  # below this the text may sit in noscript
@@ -166,7 +170,7 @@ def flatten_html(html: str) -> FlatPage:
     page shows almost none without it.
     """
     depth = nesting_depth(html)
-    if depth > MAX_TREE_DEPTH:
+    if depth > MAX_TREE_DEPTH or _would_stall(html):
         return flatten_tag_soup(html, depth)
     tree = LexborHTMLParser(html)
     page = _Flattener(HIDDEN_TAGS).flatten(tree)
@@ -185,7 +189,7 @@ _NESTING_TAG = re.compile(
 _SOUP_HIDDEN = re.compile(
     r"(?is)<(script|style|template|noscript)\b.*?(?:</\1\s*>|\Z)|<!--.*?(?:-->|\Z)"
 )
-_SOUP_BREAK = re.compile(rf"(?i)</?(?:br|td|th|{'|'.join(sorted(BLOCK_TAGS))})\b[^>]*>")
+_SOUP_BREAK = re.compile(rf"(?i)</?(?:br|td|th|{'|'.join(sorted(BLOCK_TAGS))})\b[^<>]*>")
 _SOUP_TAG = re.compile(r"</?[a-zA-Z][^>]*>?")
 
 
@@ -207,6 +211,12 @@ def flatten_tag_soup(html: str, depth: int) -> FlatPage:
     lines = [" ".join(html_entities.unescape(part).split()) for part in parts]
     lines = [line for line in lines if line]
     return FlatPage(lines, ["paragraph"] * len(lines), depth)
+
+
+def _would_stall(html: str) -> bool:
+    """Whether building the tree would take time out of all proportion."""
+    many_attributes = html.count("=") > MAX_OPTIONS + MAX_ATTRIBUTES_PER_TAG * html.count("<")
+    return many_attributes or html.count("<option") + html.count("<OPTION") > MAX_OPTIONS
 
 
 class _Flattener:
@@ -250,7 +260,7 @@ class _Flattener:
         return None
 
     def add(self, text: str) -> None:
-        if "code" in self.open_kinds:
+        if self.open_kinds[-1:] == ["code"]:
             first, *rest = text.split("\n")
             self.line.cells[-1].append(first)
             for part in rest:
@@ -358,7 +368,10 @@ def flatten_pages(
 def _judge_page(
     html: str, extractor: Callable[[str], Extraction | None] | None
 ) -> tuple[list[str], list[str], list[bool] | None, str | None, str | None, str | None, str | None]:
-    flat = flatten_html(html)
+    try:
+        flat = flatten_html(html)
+    except Exception:  # no page may end a run; its text is kept all the same
+        flat = flatten_tag_soup(html, 0)
     skipped, found = None, None
     if extractor is not None and flat.lines:
         if flat.depth > MAX_EXTRACTOR_DEPTH:
@@ -377,6 +390,6 @@ def _ask(
     """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
     try:
         found = extractor(html)
-    except Exception as error:
+    except (Exception, CpuLimitError) as error:
         return None, f"{type(error).__name__}: {error}"
     return found, None if found else "found no main text"

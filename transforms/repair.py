@@ -21,7 +21,7 @@ from transforms.languages import known_languages, language_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_ROUNDS = 4  # an entity may hide an entity; nobody has met a fourth layer
+MAX_ROUNDS = 9  # one repair may lay bare what another mends; nobody has met a fourth layer
 MAX_BUTTON_CHARS = 60
 MIN_GLUED_CHARS = 3
 
@@ -34,7 +34,7 @@ _MOJIBAKE = (
 )
 _ENTITY = r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});"
 _C1 = r"[\u{80}-\u{9F}]"
-_CONTROL = r"[\x00-\x08\x0e-\x1b\x1f\x7f\u{80}-\u{9F}]"
+_CONTROL = r"[\x00-\x08\x0e-\x1b\x7f\u{80}-\u{9F}]"
 _INVISIBLE = r"[\u{AD}\u{200B}\u{2060}\u{FEFF}\u{180E}]"
 _PRIVATE_USE = r"[\u{E000}-\u{F8FF}]"
 _EXOTIC_SPACE = r"[\u{A0}\u{1680}\u{2000}-\u{200A}\u{202F}\u{205F}\u{3000}]"
@@ -77,7 +77,9 @@ def _plain_spaces(line: str) -> str:
 def _unescape(line: str) -> str:
     """Decode entities that end in a semicolon; a line break becomes a space."""
     decoded = _ENTITIES.sub(lambda match: html.unescape(match[0]), line)
-    return re.sub(r"[\n\r\x0b\x0c\x1c-\x1e\u2028\u2029]", " ", decoded)
+    while decoded != line:  # each round is shorter than the one before
+        line, decoded = decoded, _ENTITIES.sub(lambda match: html.unescape(match[0]), decoded)
+    return re.sub(r"[\n\r\x0b\x0c\x1c-\x1f\u2028\u2029]", " ", decoded)
 
 
 def _unmangle(line: str) -> str:
@@ -111,7 +113,8 @@ def _is_glued_label(label: str) -> bool:
 
 def _undouble(line: str) -> str:
     """`Save Save` (a known button) and `NotesNotes` (glued) become one label."""
-    match = _DOUBLED.match(line)
+    core = line.strip().lstrip(BULLETS).strip()
+    match = _DOUBLED.match(line) if len(core) <= MAX_BUTTON_CHARS else None
     if not match:
         return line
     label = match["one"]

@@ -50,12 +50,9 @@ def _decode_other(data: bytes, *, is_html: bool) -> tuple[str, str]:
     _refuse_binary(data)
     declared = _META.search(data[:4096]) if is_html else None
     if declared:
-        try:
-            name = codecs.lookup(declared[1].decode("ascii")).name
-        except LookupError:
-            name = "utf-8"
-        if name != "utf-8":
-            return data.decode(_as_browsers_do(name), "replace"), _as_browsers_do(name)
+        name = _web_name(declared[1].decode("ascii"))
+        if name not in ("utf-8", "utf-16-le", "utf-16-be"):  # a byte a letter was read to get here
+            return data.decode(name, "replace"), name
     repaired = data.decode("utf-8", "reinschrift-windows-1252")
     non_ascii = sum(byte > 127 for byte in data[:SAMPLE_BYTES])
     broken = data[:SAMPLE_BYTES].decode("utf-8", "replace").count("\ufffd")
@@ -67,14 +64,21 @@ def _decode_other(data: bytes, *, is_html: bool) -> tuple[str, str]:
 def _detect(data: bytes) -> tuple[str, str]:
     from resiliparse.parse.encoding import detect_encoding
 
-    name = _as_browsers_do(str(detect_encoding(data)).lower())
+    name = _web_name(str(detect_encoding(data)))
     if name == "utf-8":
         name = "windows-1252"
     return data.decode(name, "replace"), name
 
 
-def _as_browsers_do(name: str) -> str:
-    """Latin-1 and ASCII mean Windows-1252 on the web (WHATWG encoding standard)."""
+def _web_name(label: str) -> str:
+    """The encoding that browsers take a label for (WHATWG encoding standard); utf-8 for no label."""
+    from resiliparse.parse.encoding import map_encoding_to_html5
+
+    name = str(map_encoding_to_html5(label)).lower()
+    try:
+        name = codecs.lookup(name).name
+    except LookupError:
+        return "utf-8"
     return "windows-1252" if name in LATIN_1 else name
 
 

@@ -18,6 +18,7 @@ class Piece:
     start: int
     end: int
     first_line: int = 1
+    modified_ns: int = 0
 
 
 @dataclass(frozen=True)
@@ -51,3 +52,4 @@ class Broken:
     record: str | None
     reason: str
     remedy: str
+    is_passing: bool = False  # another try may do better, so it is not remembered

@@ -33,7 +33,9 @@ def _read(piece: Piece, limits: Limits, kind: str) -> Page | Broken:
         with piece.path.open("rb") as handle:
             data = handle.read(limits.max_page_bytes + 1)
     except OSError as error:
-        return Broken(piece.source, None, f"can't be read: {error.strerror}", "check its rights")
+        return Broken(
+            piece.source, None, f"can't be read: {error.strerror}", "check its rights", is_passing=True
+        )
     try:
         content, encoding = decode(data, is_html=kind == "html")
     except NotTextError as error:
@@ -46,7 +48,7 @@ def check_page(page: Page, limits: Limits, record: str | None) -> Page | Broken:
     """The page, or why it can't be worked on: no text at all, or a line beyond the limit."""
     if not page.content.strip("\ufeff \t\r\n"):
         return Broken(page.source, record, "empty: there is no text", "remove it")
-    longest = max(map(len, page.content.split("\n"))) if page.format == "text" else 0
+    longest = max(map(len, page.content.splitlines())) if page.format == "text" else 0
     if longest > limits.max_line_chars:
         return Broken(
             page.source,

@@ -87,6 +87,16 @@ def test_a_wrong_type_and_a_broken_file(sound, tmp_path):
     assert "can't be read" in ledger.rows[0]["is"]
 
 
+def test_texts_cannot_be_swapped(sound, tmp_path):
+    corpus = tmp_path / "corpus"
+    shutil.copytree(sound, corpus)
+    change(corpus, "sentences", lambda f: f.with_columns(pl.col("text").str.reverse()))
+    change(corpus, "documents", lambda f: f.with_columns(n_chars=pl.lit(7, dtype=pl.UInt32)))
+    change(corpus, "ledger", lambda f: f.with_columns(before=pl.lit("x")))
+    told = "\n".join(f.expectation for f in judge(corpus).failures)
+    assert all(f"law of {law}:" in told for law in ("hashes", "texts", "ledger-complete"))
+
+
 def test_leftover_furniture_fails(sound, tmp_path):
     corpus = tmp_path / "corpus"
     shutil.copytree(sound, corpus)

@@ -22,6 +22,7 @@ from transforms.errors import PackError, did_you_mean
 Kind = Literal["exact", "contains", "regex", "section"]
 Action = Literal["drop", "trim", "mark"]
 MARKS = ("comment",)
+_TYPES = {"max_words": int, "max_blocks": int, "until": str, "ignore_case": bool, "include_start": bool}
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LINE = re.compile(r"line (\d+)")
 
@@ -115,6 +116,10 @@ class _PackReader:
         self.check_keys(1, data, {"pack", "rule"})
         for key in ("name", "why"):
             self.check_text(1, head, key)
+        if not isinstance(data.get("rule", []), list):
+            raise self.error(1, "'rule' must be tables", "head each rule with [[rule]]")
+        if type(head.get("min_markers", 1)) is not int:
+            raise self.error(1, f"min_markers = {head['min_markers']!r}", "it must be a whole number")
         rules = tuple(
             self.rule(self.rule_line(number), raw) for number, raw in enumerate(data.get("rule", []))
         )
@@ -161,6 +166,11 @@ class _PackReader:
     def rule(self, line: int, raw: dict[str, Any]) -> Rule:
         known = set(Rule.__dataclass_fields__) | {"pattern"}
         self.check_keys(line, raw, known)
+        if "pattern" in raw and "patterns" in raw:
+            raise self.error(line, "both 'pattern' and 'patterns'", "keep one of them")
+        for key, kind in _TYPES.items():
+            if key in raw and (not isinstance(raw[key], kind) or type(raw[key]) is bool is not kind):
+                raise self.error(line, f"{key} = {raw[key]!r}", f"it must be a {kind.__name__}")
         for key in ("id", "kind", "why"):
             self.check_text(line, raw, key)
         if not _ID.fullmatch(raw["id"]):
@@ -192,7 +202,14 @@ class _PackReader:
                 f"rule {raw['id']!r} has no {key!r}",
                 f"add {key} = [...] with a line that the rule must {key.removesuffix('s')}",
             )
-        return tuple(tuple(x) if isinstance(x, list) else x for x in given)
+        examples = tuple(tuple(x) if isinstance(x, list) else x for x in given)
+        pair = 2  # a line before and after a trim
+        if not all(
+            isinstance(x, str) or (len(x) == pair and all(isinstance(y, str) for y in x))
+            for x in examples
+        ):
+            raise self.error(line, f"{key!r} must hold texts", "for a trim, pairs of before and after")
+        return examples
 
     def check_choices(self, line: int, rule: Rule) -> None:
         for key, value, allowed in (

@@ -14,6 +14,7 @@ from operator import or_
 import polars as pl
 
 from transforms.boilerplate.packs import Pack, Rule, normal_key
+from transforms.errors import PackError
 
 HITS = pl.Schema(
     {
@@ -46,6 +47,11 @@ class RuleBook:
     """All packs of a run, compiled once: lookup tables for texts, expressions for regexes."""
 
     def __init__(self, packs: tuple[Pack, ...]) -> None:
+        for number, pack in enumerate(packs):
+            if pack.name in {other.name for other in packs[:number]}:
+                raise PackError(
+                    f"{pack.origin}:1: the name {pack.name!r} is taken", "ledger keys begin with it"
+                )
         self.packs = packs
         self.ranked = tuple(_rank(packs))
         self._exact = _pattern_table(self.ranked, "exact")
