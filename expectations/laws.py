@@ -101,7 +101,7 @@ def no_block_twice(tables: Tables) -> Measure:
 def every_sentence_once(tables: Tables) -> Measure:
     """Sentences cut = sentences kept + sentences dropped."""
     found = _count(tables.sentences) + _count(_dropped_sentences(tables))
-    return Measure(found, _step(tables.metrics, "repeats", "units_in"), [])
+    return Measure(found, _step(tables.metrics, "templates", "units_in"), [])
 
 
 def no_sentence_twice(tables: Tables) -> Measure:

@@ -21,6 +21,7 @@ from flows.fingerprint import settings_version
 from flows.limits import limited
 from flows.readers import Broken, Limits, Page, format_of
 from transforms.boilerplate.rules import RuleBook
+from transforms.boilerplate.templates import FIXED_KINDS, find_templates
 from transforms.contracts import (
     ACTIONS_TAKEN,
     DOCUMENTS,
@@ -173,32 +174,43 @@ def _writable(text: str) -> str:
 
 
 def judge(stages: list[str], settings: Settings) -> list[Part]:
-    """Number the pages of all shards, name the documents, and find the repeats.
+    """Number the pages of all shards, name the documents, find templates and repeats.
 
-    Reads keys only, never text. Writes `pages` (page_no, shard, page, document_id) and `repeats`
+    Reads keys only, never text. Writes `pages` (page_no, shard, page, document_id, site) and `verdicts`
     under `Corpus.judgement`. Out: the parts to publish.
     """
     corpus = Corpus(settings.out)
     pages = _number_pages(corpus, stages)
     pages.write_parquet(corpus.judgement / "pages.parquet")
-    if "repeats" in settings.skip or pages.is_empty():
-        repeats = pl.DataFrame(schema=_REPEATS)
-    else:
-        repeats = _find_repeats(corpus, stages, pages)
-    repeats.write_parquet(corpus.judgement / "repeats.parquet")
+    verdicts = pl.DataFrame(schema=_VERDICTS)
+    if not pages.is_empty():
+        keys = _keys(corpus, stages, pages).with_row_index("position")
+        templates = _find_templates(keys, settings)
+        repeats = _find_repeats(keys, templates, pages, settings)
+        verdicts = pl.concat([templates, repeats], how="diagonal").select(_VERDICTS.names())
+    verdicts.write_parquet(corpus.judgement / "verdicts.parquet")
     size = settings.part_pages
     starts = range(0, pages.height, size)
     return [Part(n, start, min(start + size, pages.height)) for n, start in enumerate(starts)]
 
 
 _PAGE_NUMBERS = pl.Schema(
-    {"page_no": pl.UInt32, "shard": pl.UInt32, "page": pl.UInt32, "document_id": pl.String}
+    {
+        "page_no": pl.UInt32,
+        "shard": pl.UInt32,
+        "page": pl.UInt32,
+        "document_id": pl.String,
+        "site": pl.String,
+    }
 )
-_REPEATS = pl.Schema(
+_VERDICTS = pl.Schema(
     {
         "page_no": pl.UInt32,
         "block": pl.UInt32,
         "sentence": pl.UInt32,
+        "step": pl.String,
+        "rule": pl.String,
+        "pages": pl.UInt32,
         "kept_at": pl.String,
     }
 )
@@ -216,6 +228,7 @@ def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
             "source",
             "record_id",
             "position",
+            "site",
         )
         for number, stage in enumerate(stages)
     ]
@@ -229,44 +242,70 @@ def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
     copy = pl.int_range(pl.len()).over("name")
     name = pl.format("{} {}", copy, "name")
     hashed = name.chash.sha2_256().str.slice(0, DOCUMENT_ID_CHARS)  # type: ignore[attr-defined]
-    return claimed.select("page_no", "shard", "page", document_id=hashed)
+    return claimed.select("page_no", "shard", "page", "site", document_id=hashed).select(
+        _PAGE_NUMBERS.names()
+    )
 
 
-def _find_repeats(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.DataFrame:
+def _keys(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.LazyFrame:
+    """What the judge sees of every sentence still kept, in corpus order."""
     first_page = pages.group_by("shard", maintain_order=True).agg(pl.col("page_no").first())
     offsets = dict(first_page.iter_rows())
-    keys = pl.concat(
+    return pl.concat(
         [
             _scan(corpus, stage, UNITS).select(
                 (pl.col("page") + offsets[number]).alias("page_no").cast(pl.UInt32),
-                "block",
-                "sentence",
-                "hash",
-                "language",
-                "repeatable",
+                *("block", "sentence", "hash", "language", "repeatable", "kind"),
             )
             for number, stage in enumerate(stages)
             if number in offsets
         ]
     )
-    found = find_repeats(keys).collect(engine="streaming")
-    places = keys.select("page_no", "block", "sentence").with_row_index("position")
-    kept = places.join(found.lazy().select(position="kept_position").unique(), on="position", how="semi")
-    dropped = places.join(found.lazy(), on="position")
-    kept_at = pl.format("{}:{}:{}", "document_id", "kept_block", "kept_sentence")
+
+
+def _find_templates(keys: pl.LazyFrame, settings: Settings) -> pl.DataFrame:
+    """Verdicts on lines that belong to the template of their site."""
+    if "boilerplate" in settings.skip:
+        return pl.DataFrame(schema=_VERDICTS)
+    sites = pl.scan_parquet(Corpus(settings.out).judgement / "pages.parquet")
+    fixed = pl.col("kind").is_in(FIXED_KINDS)
+    with_sites = keys.select("position", "page_no", "hash", is_fixed=fixed).join(
+        sites.select("page_no", "site").drop_nulls(), on="page_no"
+    )
+    found = find_templates(with_sites, settings.template_min_pages)
     return (
-        dropped.join(
-            kept.select(
-                kept_position="position",
-                kept_page="page_no",
-                kept_block="block",
-                kept_sentence="sentence",
-            ),
-            on="kept_position",
-        )
-        .join(pages.lazy().select("document_id", kept_page="page_no"), on="kept_page")
+        keys.select("position", "page_no", "block", "sentence")
+        .join(found, on="position")
         .sort("position")
-        .select("page_no", "block", "sentence", kept_at=kept_at)
+        .with_columns(step=pl.lit("templates"), rule=pl.lit("recurs-on-site"))
+        .collect()
+    )
+
+
+def _find_repeats(
+    keys: pl.LazyFrame, templates: pl.DataFrame, pages: pl.DataFrame, settings: Settings
+) -> pl.DataFrame:
+    """Verdicts on sentences that stand earlier in the corpus."""
+    if "repeats" in settings.skip:
+        return pl.DataFrame(schema=_VERDICTS)
+    if "position" in templates.columns:
+        keys = keys.join(templates.lazy().select("position"), on="position", how="anti")
+    found = find_repeats(keys).collect(engine="streaming").lazy()
+    places = keys.select("position", "page_no", "block", "sentence")
+    names = pages.lazy().select("page_no", "document_id")
+    kept = (
+        places.join(found.select(position="kept_position").unique(), on="position", how="semi")
+        .join(names, on="page_no")
+        .select(
+            kept_position="position",
+            kept_at=pl.format("{}:{}:{}", "document_id", "block", "sentence"),
+        )
+    )
+    return (
+        places.join(found, on="position")
+        .join(kept, on="kept_position")
+        .sort("position")
+        .with_columns(step=pl.lit("repeats"), rule=pl.lit("exact-sentence"))
         .collect()
     )
 
@@ -289,20 +328,18 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
     """
     corpus = Corpus(settings.out)
-    verdicts = pl.scan_parquet(corpus.judgement / "pages.parquet")
+    numbers = pl.scan_parquet(corpus.judgement / "pages.parquet")
     in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
-    index = verdicts.filter(in_part).collect()
-    repeats = pl.scan_parquet(corpus.judgement / "repeats.parquet").filter(in_part).collect()
+    index = numbers.filter(in_part).drop("site").collect()
+    verdicts = pl.scan_parquet(corpus.judgement / "verdicts.parquet").filter(in_part).collect()
     pages = _rows_of(corpus, stages, index, PAGES)
     units = _rows_of(corpus, stages, index, UNITS)
     actions = _rows_of(corpus, stages, index, ACTIONS_TAKEN)
 
     place = ["page_no", "block", "sentence"]
-    judged = units.join(repeats, on=place, how="left", maintain_order="left")
-    kept = judged.filter(pl.col("kept_at").is_null())
-    dropped = judged.filter(pl.col("kept_at").is_not_null()).with_columns(
-        step=pl.lit("repeats"),
-        rule=pl.lit("exact-sentence"),
+    judged = units.join(verdicts, on=place, how="left", maintain_order="left")
+    kept = judged.filter(pl.col("step").is_null())
+    dropped = judged.filter(pl.col("step").is_not_null()).with_columns(
         also=pl.lit([], dtype=pl.List(pl.String)),
         action=pl.lit("drop"),
         before="text",
@@ -371,20 +408,24 @@ def _count_published(
     pages: pl.DataFrame,
     documents: pl.DataFrame,
 ) -> pl.DataFrame:
+    """METRICS of the judge's steps and of publishing."""
+
     def chars(frame: pl.DataFrame) -> int:
         return int(frame["text"].str.len_chars().sum())
 
+    by_template = dropped.filter(step="templates")
+    left, left_chars = judged.height - by_template.height, chars(judged) - chars(by_template)
     whole = {
-        "step": ["repeats", "quality"],
-        "rule": [None, None],
-        "unit": ["sentence", "page"],
-        "units_in": [judged.height, pages.height],
-        "units_out": [kept.height, documents.height],
-        "units_dropped": [judged.height - kept.height, pages.height - documents.height],
-        "units_edited": [0, 0],
-        "chars_in": [chars(judged), None],
-        "chars_out": [chars(kept), chars(documents)],
-        "chars_dropped": [chars(dropped), 0],
+        "step": ["templates", "repeats", "quality"],
+        "rule": [None, None, None],
+        "unit": ["sentence", "sentence", "page"],
+        "units_in": [judged.height, left, pages.height],
+        "units_out": [left, kept.height, documents.height],
+        "units_dropped": [by_template.height, left - kept.height, pages.height - documents.height],
+        "units_edited": [0, 0, 0],
+        "chars_in": [chars(judged), left_chars, None],
+        "chars_out": [left_chars, chars(kept), chars(documents)],
+        "chars_dropped": [chars(by_template), left_chars - chars(kept), 0],
     }
     return pl.concat([pl.DataFrame(whole, schema=METRICS.schema), count_rules(dropped, "sentence")])
 

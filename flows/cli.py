@@ -231,6 +231,16 @@ def check_rules(
         typer.echo(f"{path}: {pack.name}: {len(pack.rules)} rules, and all their examples, hold")
 
 
+@rules_app.command("suggest")
+def suggest_rules(out: Out = None, config: Config = None) -> None:
+    """Print the templates found in the corpus as rule packs, one a site, ready to be reviewed."""
+    from flows.corpus import resolve_corpus
+    from flows.suggest import suggest_packs
+
+    for site, pack in suggest_packs(resolve_corpus(_settings(config, out=out).out)).items():
+        typer.echo(f"# {site}\n{pack}")
+
+
 @rules_app.command("list")
 def list_rules() -> None:
     """List the built-in packs and their rules."""

@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     min_repeat_chars: int = Field(
         25, ge=1, description="code points below which a sentence never counts as a repeat"
     )
+    template_min_pages: int = Field(
+        5, ge=2, description="pages of a site a line must stand on to count as its template"
+    )
     mask: Annotated[tuple[Literal["email", "ip", "iban"], ...], NoDecode] = Field(
         (), description="personal data to mask in sentences"
     )

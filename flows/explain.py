@@ -94,6 +94,10 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
     note = f"{row['step']}: {row['rule']}"
     if row["kept_at"]:
         note += f", kept at {row['kept_at']}"
+    if row["pages"]:
+        note += f", on {row['pages']} pages of the site"
+    if row["probability"] is not None:
+        note += f", P(content) {row['probability']:.2f}"
     also = row["also"]
     if isinstance(also, list) and also:
         note += f" (also {', '.join(map(str, also))})"

@@ -75,7 +75,7 @@ _PAGE_FACTS = (
     Column("source", pl.String, "path or URI of the input, as given"),
     Column("record_id", pl.String, "the record's own id; null for plain files", nullable=True),
     Column("url", pl.String, "address of the page, where known", nullable=True),
-    Column("site", pl.String, "host of the address without www.", nullable=True),
+    Column("site", pl.String, "host without www., or pack:<rule pack that knows it>", nullable=True),
     Column("fetched_at", pl.String, "when it was fetched, as the input says", nullable=True),
     Column("title", pl.String, "title, from the record or the HTML", nullable=True),
     Column("author", pl.String, "author, from the HTML", nullable=True),
@@ -163,6 +163,7 @@ _VERDICT = (
     Column("action", pl.String, " | ".join(ACTIONS)),
     Column("before", pl.String, "text before the action"),
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
+    Column("pages", pl.UInt32, "for a template: on how many pages of its site it stood", nullable=True),
     Column("probability", pl.Float32, "the line model's P(content), where it was asked", nullable=True),
 )
 

@@ -57,10 +57,10 @@ def add_hash(sentences: Frame, min_chars: int) -> Frame:
 def find_repeats(keys: pl.LazyFrame) -> pl.LazyFrame:
     """Every repeatable sentence that has an earlier twin in its language.
 
-    In: `hash`, `language`, `repeatable`, in corpus order. Out: `position` and `kept_position`, row
-    numbers in that order, of the repeat and of the copy that stays.
+    In: `position` (ascending in corpus order), `hash`, `language`, `repeatable`. Out: `position` and
+    `kept_position`, those of the repeat and of the copy that stays.
     """
-    numbered = keys.with_row_index("position").filter("repeatable")
+    numbered = keys.filter("repeatable")
     owners = (
         numbered.group_by("hash", "language")
         .agg(kept_position=pl.col("position").min(), copies=pl.len())

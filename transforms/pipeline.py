@@ -107,6 +107,7 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     options = context.options
     if "boilerplate" in options.skip or working.units.is_empty():
         return Outcome(working)
+    pages = context.rules.recognise(working.units, working.pages)
     hits = context.rules.find_hits(working.units, working.pages)
     judged = judge_blocks(working.units, hits, options.comments, options.profile, options.line_model)
     is_drop = pl.col("action") == "drop"
@@ -115,7 +116,7 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         step=pl.lit("boilerplate"), after=pl.when(is_trim).then("text")
     )
     kept = judged.filter(~is_drop.fill_null(value=False))
-    return Outcome(replace(working, units=BLOCKS.conform(kept)), _block_actions(touched))
+    return Outcome(Working(pages, BLOCKS.conform(kept)), _block_actions(touched))
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -204,6 +205,7 @@ STEPS = (
     Step("language", "read", "block", "tell the language of block and page", tell_language),
     Step("sentences", "read", "block", "cut blocks into sentences", cut_sentences),
     Step("privacy", "read", "sentence", "mask personal data, if asked", mask_personal_data),
+    Step("templates", "judge", "sentence", "drop lines that recur across the pages of a site"),
     Step("repeats", "judge", "sentence", "drop sentences that stand earlier in the corpus"),
     Step("quality", "publish", "document", "measure each document"),
 )

@@ -62,6 +62,7 @@ def test_short_sentences_code_and_tables_never_repeat():
 def test_the_first_copy_in_its_language_owns_the_sentence():
     keys = pl.DataFrame(
         {
+            "position": range(6),
             "hash": [1, 1, 2, 1, 2, 3],
             "language": ["de", "en", "de", "de", "de", "de"],
             "repeatable": [True, True, True, True, True, False],

@@ -64,6 +64,11 @@ class Pack:
     fingerprint: str = field(default="", compare=False)
 
     @property
+    def is_site(self) -> bool:
+        """Belongs to one site, for it names hosts; a kind of software (WordPress) has markers only."""
+        return bool(self.hosts)
+
+    @property
     def is_generic(self) -> bool:
         """Acts on every page, for it names no site."""
         return not (self.hosts or self.markers)

@@ -60,6 +60,25 @@ class RuleBook:
         self._sections = [ranked for ranked in self.ranked if ranked.rule.kind == "section"]
         self._info = _rule_table(self.ranked)
 
+    def recognise(self, blocks: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+        """The site of each page: its host, or `pack:<name>` of the first site pack that knows it.
+
+        In: blocks (`page`, `text`), pages (`page`, `site`). Out: the pages with `site` filled in.
+        """
+        names = [pack.name for pack in self.packs if pack.is_site]
+        lines = blocks.select("page", key=normal_key(pl.col("text")))
+        known = (
+            self._active(lines, pages)
+            .filter(pl.col("pack").is_in(names))
+            .group_by("page")
+            .agg(known=pl.format("pack:{}", pl.col("pack").min()))
+        )
+        return (
+            pages.join(known, on="page", how="left", maintain_order="left")
+            .with_columns(site=pl.coalesce("site", "known"))
+            .drop("known")
+        )
+
     def find_hits(self, blocks: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
         """Every rule that fires, on every block.
 
