@@ -290,7 +290,8 @@ class _Flattener:
         if not COMMENT_MARKS.isdisjoint(marks.split()):
             return "comment"
         kind = KIND_OF_TAG.get(tag)
-        return kind or ("paragraph" if inherited == "heading" else inherited)
+        # A paragraph in a cell is one: the table is there for its layout.
+        return kind or ("paragraph" if inherited in ("heading", "table") else inherited)
 
     def close(self, node: LexborNode, is_block: bool) -> None:
         del node

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from transforms.boilerplate.packs import Pack
     from transforms.boilerplate.rules import RuleBook
 
-SKIPPABLE = ("repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -120,13 +118,16 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
-    """Drop the blocks of HTML pages that the extractor left out."""
+    """Drop the blocks of HTML pages that the extractor left out; comments go by their own setting."""
     if "boilerplate" in context.options.skip:
         return Outcome(working)
-    is_drop = (~pl.col("extracted")).fill_null(value=False)
+    is_comment = pl.col("kind") == "comment"
+    is_unwanted = is_comment & (pl.col("format") == "html") & (context.options.comments == "drop")
+    is_left_out = ~pl.col("extracted").fill_null(value=True) & ~is_comment
+    is_drop = is_left_out | is_unwanted
     actions = working.units.filter(is_drop).with_columns(
         step=pl.lit("extract"),
-        rule=pl.lit("trafilatura"),
+        rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit("trafilatura")),
         also=pl.lit([], dtype=pl.List(pl.String)),
         action=pl.lit("drop"),
         before="text",

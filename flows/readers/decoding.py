@@ -89,7 +89,9 @@ def _decode_zeros(data: bytes) -> tuple[str, str]:
     even, odd = sample[0::2].count(0) / pairs, sample[1::2].count(0) / pairs
     for own, other, encoding in ((odd, even, "utf-16-le"), (even, odd, "utf-16-be")):
         if own >= MIN_UTF16_ZEROS and other < MIN_UTF16_ZEROS / 10:
-            return data.decode(encoding, "replace"), encoding
+            text = data.decode(encoding, "replace")
+            _refuse_binary(text[:SAMPLE_BYTES].encode())
+            return text, encoding
     _refuse_binary(data)
     return data.decode("utf-8", "reinschrift-windows-1252"), "utf-8 with zero bytes"
 

@@ -224,6 +224,8 @@ class _PackReader:
         ):
             if value not in allowed:
                 raise self.error(line, f"{key} = {value!r}", f"allowed: {', '.join(allowed)}")
+        if rule.action == "trim" and rule.kind != "regex":
+            raise self.error(line, f"a trim of kind {rule.kind!r}", 'write kind = "regex"')
         if (rule.action == "mark") != (rule.mark is not None):
             raise self.error(
                 line, "action and mark don't fit", 'write action = "mark", mark = "comment"'

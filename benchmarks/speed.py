@@ -1,0 +1,64 @@
+"""What cleaning costs, in CPU seconds, beside simpler jobs on the same pages in the same run.
+
+python -m benchmarks.speed [--bench ../shared/bench]
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import resource
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from tests.conftest import clean, read_corpus
+from transforms.extract import extract_with_trafilatura, flatten_html
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of this process for one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--bench", type=Path, default=Path("../shared/bench"))
+    bench = parser.parse_args().bench
+    files = sorted((bench / "speed" / "text_jsonl").glob("*.jsonl.gz"))
+    lines = [line for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
+    texts = [json.loads(line)["text"] for line in lines]
+    size = sum(len(text.encode()) for text in texts) / 1e6
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out")
+        clean([files[0]], Path(folder, "warm"))
+        whole = cpu_seconds(lambda: clean(files, out))
+        again = cpu_seconds(lambda: clean(files, out))
+        sentences = read_corpus(out / "corpus")["sentences"]
+    unique = cpu_seconds(lambda: sentences.select("text").unique(maintain_order=True, keep="first"))
+    print(f"text: {len(texts)} pages, {size:.1f} MB")
+    print(f"  whole run, gate aside: {whole:.1f} CPU s, {size / whole:.2f} MB a CPU second")
+    print(f"  the same run again, read stage cached: {again:.1f} CPU s ({again / whole:.0%})")
+    print(
+        f"  bare Polars unique over its sentences: {unique:.2f} CPU s ({whole / unique:.0f} times less)"
+    )
+    pages = pl.read_parquet(bench / "html_dev.parquet").sample(60, seed=0)["html"].to_list()
+    extract_with_trafilatura(pages[0])
+    flat = cpu_seconds(lambda: [flatten_html(page) for page in pages])
+    bare = cpu_seconds(lambda: [extract_with_trafilatura(page) for page in pages])
+    print(f"HTML: flattening {len(pages) / flat:.0f} pages a CPU s, trafilatura {len(pages) / bare:.0f}")
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    print(f"peak memory of this process: {peak:.0f} MB")
+
+
+if __name__ == "__main__":
+    main()
