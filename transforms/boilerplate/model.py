@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import io
+import sys
 from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -59,14 +60,25 @@ class LineModel:
 @functools.cache
 def load_model() -> LineModel:
     """The model shipped with the package, read once a process."""
-    # Importing it costs a second; only who scores lines should wait for it.
-    import lightgbm
-
+    lightgbm = _import_lightgbm()
     package = resources.files("transforms.boilerplate")
     text = (package / TREES_FILE).read_text(encoding="utf-8")
     with np.load(io.BytesIO((package / LINEAR_FILE).read_bytes())) as weights:
         linear = LinearModel(weights["words"], weights["grams"])
     return LineModel(lightgbm.Booster(model_str=text), linear)
+
+
+def _import_lightgbm() -> Any:
+    """LightGBM without the data frames and learners it brings along, which take a second to load."""
+    unwanted = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib")
+    absent = [name for name in unwanted if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        import lightgbm
+    finally:
+        for name in absent:
+            del sys.modules[name]
+    return lightgbm
 
 
 def _nearest_above(scores: Floats, first: Ints) -> Floats:
