@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     profile: Literal["precision", "balanced", "recall"] = Field(
         "balanced", description="precision loses more content, recall keeps more furniture"
     )
-    extractor: Literal["trafilatura", "none"] = Field(
-        "trafilatura", description="who gives the verdict on blocks of HTML"
+    extractor: Literal["trafilatura", "blocks", "none"] = Field(
+        "trafilatura", description="who gives the verdict on blocks of HTML; blocks: our own model"
     )
     min_repeat_chars: int = Field(
         25, ge=1, description="code points below which a sentence never counts as a repeat"
@@ -104,6 +104,7 @@ class Settings(BaseSettings):
             comments=self.comments,
             line_model=self.line_model,
             profile=self.profile,
+            extractor=self.extractor,
             min_repeat_chars=self.min_repeat_chars,
             mask=tuple(sorted(self.mask)),
         )

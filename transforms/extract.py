@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import html as html_entities
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,9 @@ import polars as pl
 from selectolax.lexbor import LexborHTMLParser
 
 from transforms.errors import CpuLimitError
+from transforms.page_tree import PageTree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from selectolax.lexbor import LexborNode
 
 MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
@@ -111,6 +111,7 @@ COMMENT_MARKS = frozenset(
     ["comments", "comment-list", "commentlist", "comments-area", "comment-content", "comment-body"]
 )
 _WORD = re.compile(r"\w+")
+_TITLE = re.compile(r"(?is)<title[^>]*>([^<]{1,1000})")
 
 
 @dataclass(frozen=True)
@@ -125,11 +126,12 @@ class Extraction:
 
 @dataclass(frozen=True)
 class FlatPage:
-    """A page as lines of text with a kind each, and how deep its tree is."""
+    """A page as lines of text with a kind each, how deep its tree is, and what stood around them."""
 
     lines: list[str]
     kinds: list[str]
     depth: int
+    tree: PageTree
 
 
 @dataclass
@@ -138,9 +140,12 @@ class _Line:
 
     cells: list[list[str]] = field(default_factory=lambda: [[]])
     kind: str = "paragraph"
+    link_chars: int = 0
+    links: int = 0
+    inline: int = 0
 
     def is_empty(self) -> bool:
-        return not any(self.cells)
+        return not self.cells[0]  # another cell is begun only where something stands already
 
 
 def extract_with_trafilatura(html: str) -> Extraction | None:
@@ -210,7 +215,8 @@ def flatten_tag_soup(html: str, depth: int) -> FlatPage:
     parts = (_SOUP_TAG.sub("", part) for part in _SOUP_BREAK.split(visible))
     lines = [" ".join(html_entities.unescape(part).split()) for part in parts]
     lines = [line for line in lines if line]
-    return FlatPage(lines, ["paragraph"] * len(lines), depth)
+    tree = PageTree.without_containers(len(lines))
+    return FlatPage(lines, ["paragraph"] * len(lines), depth, tree)
 
 
 def _would_stall(html: str) -> bool:
@@ -229,10 +235,15 @@ class _Flattener:
         self.line = _Line()
         self.open_kinds: list[str] = []
         self.depth = 0
+        self.tree = PageTree()
+        self.container = 0
+        self.open_links = 0
+        self.images = 0
+        self.after_break = False
 
     def flatten(self, tree: LexborHTMLParser) -> FlatPage:
         node: LexborNode | None = tree.body
-        entered: list[tuple[LexborNode, bool]] = []
+        entered: list[tuple[LexborNode, str]] = []
         while node is not None:
             child = self.enter(node)
             if child is not None:
@@ -242,11 +253,12 @@ class _Flattener:
                 continue
             node = node.next if entered else None
             while node is None and entered:
-                parent, is_block = entered.pop()
-                self.close(parent, is_block)
+                parent, role = entered.pop()
+                self.close(role)
                 node = parent.next if entered else None
         self.flush()
-        return FlatPage(self.lines, self.kinds, self.depth)
+        self.tree.close(0)
+        return FlatPage(self.lines, self.kinds, self.depth, self.tree)
 
     def enter(self, node: LexborNode) -> LexborNode | None:
         """Take in a leaf; for an element with children, the first of them."""
@@ -255,11 +267,16 @@ class _Flattener:
             self.add(node.text_content or "")
         elif tag == "br":
             self.flush()
+            self.after_break = True
+        elif tag == "img":
+            self.images += 1
         elif tag is not None and tag not in self.hidden:
             return node.child
         return None
 
     def add(self, text: str) -> None:
+        if self.open_links:
+            self.line.link_chars += len(text)
         if self.open_kinds[-1:] == ["code"]:
             first, *rest = text.split("\n")
             self.line.cells[-1].append(first)
@@ -269,23 +286,31 @@ class _Flattener:
         elif not (self.line.is_empty() and text.isspace()):
             self.line.cells[-1].append(text)
 
-    def open(self, node: LexborNode) -> bool:
+    def open(self, node: LexborNode) -> str:
+        """Begin an element; returns its role: block, cell, link or inline."""
         tag = node.tag or ""
+        if tag in BLOCK_TAGS:
+            self.flush()
+            attributes = node.attributes
+            self.open_kinds.append(self.kind_of(tag, attributes))
+            self.container = self.tree.open(self.container, tag, attributes)
+            return "block"
         if tag in CELL_TAGS:
             if not self.line.is_empty():
                 self.line.cells.append([])
-            return False
-        if tag not in BLOCK_TAGS:
-            return False
-        self.flush()
-        self.open_kinds.append(self.kind_of(node, tag))
-        return True
+            self.container = self.tree.open(self.container, tag, node.attributes)
+            return "cell"
+        if tag == "a":
+            self.open_links += 1
+            self.line.links += 1
+            return "link"
+        self.line.inline += 1
+        return "inline"
 
-    def kind_of(self, node: LexborNode, tag: str) -> str:
+    def kind_of(self, tag: str, attributes: dict[str, str | None]) -> str:
         inherited = self.open_kinds[-1] if self.open_kinds else "paragraph"
         if inherited in ("comment", "code"):
             return inherited
-        attributes = node.attributes
         marks = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
         if not COMMENT_MARKS.isdisjoint(marks.split()):
             return "comment"
@@ -293,23 +318,36 @@ class _Flattener:
         # A paragraph in a cell is one: the table is there for its layout.
         return kind or ("paragraph" if inherited in ("heading", "table") else inherited)
 
-    def close(self, node: LexborNode, is_block: bool) -> None:
-        del node
-        if is_block:
+    def close(self, role: str) -> None:
+        if role == "block":
             self.flush()
             self.open_kinds.pop()
+        if role in ("block", "cell"):
+            self.container = self.tree.close(self.container)
+        elif role == "link":
+            self.open_links -= 1
 
     def flush(self) -> None:
+        line, began_at_break = self.line, self.after_break
+        self.after_break = False
+        if line.is_empty():
+            line.link_chars = line.links = line.inline = 0
+            return
+        self.line = _Line()
         kind = self.open_kinds[-1] if self.open_kinds else "paragraph"
-        cells = ["".join(cell) for cell in self.line.cells]
+        cells = ["".join(cell) for cell in line.cells]
         if kind == "code":
             text = "\t".join(cells).rstrip()
         else:
             text = "\t".join(filter(None, (" ".join(cell.split()) for cell in cells)))
-        if text.strip():
-            self.lines.append(text)
-            self.kinds.append(kind)
-        self.line = _Line()
+        if not text.strip():
+            return
+        self.lines.append(text)
+        self.kinds.append(kind)
+        self.tree.line_facts.append(
+            (self.container, line.link_chars, line.links, self.images, line.inline, began_at_break)
+        )
+        self.images = 0
 
 
 def covered_lines(lines: list[str], extracted: str) -> list[bool]:
@@ -350,44 +388,74 @@ LINES_SCHEMA: pl.Schema = pl.Schema(
 )
 
 
+Extractor = Callable[[str], "Extraction | None"]
+BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
+
+
 def flatten_pages(
-    records: pl.DataFrame, extractor: Callable[[str], Extraction | None] | None
+    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
 ) -> pl.DataFrame:
-    """Flatten HTML records and ask the extractor about each.
+    """Flatten HTML records, and ask the extractor, or else the judge of blocks, about each.
 
     In: `page`, `content` (HTML). Out: one row a page, LINES_SCHEMA: `lines`, a `kinds` and an
-    `extracted` verdict for each (null where there is none), what the extractor knows of the page,
-    and in `skipped` why it was not asked or did not answer.
+    `extracted` verdict for each (null where there is none), what is known of the page, and in
+    `skipped` why the extractor was not asked or did not answer.
     """
+    contents = records["content"].to_list()
+    pages = [_flatten(content) for content in contents]
+    if judge is not None:
+        verdicts: list[list[bool] | None] = list(judge(pages))
+        found: list[tuple[Extraction | None, str | None]] = [
+            (Extraction("", _title(content)), None) for content in contents
+        ]
+    else:
+        found = [
+            _consult(content, page, extractor) for content, page in zip(contents, pages, strict=True)
+        ]
+        verdicts = [
+            covered_lines(page.lines, answer.text) if answer else None
+            for page, (answer, _) in zip(pages, found, strict=True)
+        ]
     rows = [
-        (page, *_judge_page(content, extractor))
-        for page, content in records.select("page", "content").iter_rows()
+        (
+            number,
+            page.lines,
+            page.kinds,
+            verdict,
+            *((answer.title, answer.author, answer.date) if answer else (None, None, None)),
+            skipped,
+        )
+        for number, page, verdict, (answer, skipped) in zip(
+            records["page"], pages, verdicts, found, strict=True
+        )
     ]
     return pl.DataFrame(rows, schema=LINES_SCHEMA, orient="row")
 
 
-def _judge_page(
-    html: str, extractor: Callable[[str], Extraction | None] | None
-) -> tuple[list[str], list[str], list[bool] | None, str | None, str | None, str | None, str | None]:
+def _flatten(html: str) -> FlatPage:
     try:
-        flat = flatten_html(html)
+        return flatten_html(html)
     except Exception:  # no page may end a run; its text is kept all the same
-        flat = flatten_tag_soup(html, 0)
-    skipped, found = None, None
-    if extractor is not None and flat.lines:
-        if flat.depth > MAX_EXTRACTOR_DEPTH:
-            skipped = f"nested {flat.depth} deep, more than {MAX_EXTRACTOR_DEPTH}"
-        else:
-            found, skipped = _ask(extractor, html)
-    if found is None:
-        return flat.lines, flat.kinds, None, None, None, None, skipped
-    verdict = covered_lines(flat.lines, found.text)
-    return flat.lines, flat.kinds, verdict, found.title, found.author, found.date, None
+        return flatten_tag_soup(html, 0)
 
 
-def _ask(
-    extractor: Callable[[str], Extraction | None], html: str
+def _title(html: str) -> str | None:
+    found = _TITLE.search(html)
+    return " ".join(html_entities.unescape(found[1]).split()) or None if found else None
+
+
+def _consult(
+    html: str, page: FlatPage, extractor: Extractor | None
 ) -> tuple[Extraction | None, str | None]:
+    """The extractor's answer, or why there is none."""
+    if extractor is None or not page.lines:
+        return None, None
+    if page.depth > MAX_EXTRACTOR_DEPTH:
+        return None, f"nested {page.depth} deep, more than {MAX_EXTRACTOR_DEPTH}"
+    return _ask(extractor, html)
+
+
+def _ask(extractor: Extractor, html: str) -> tuple[Extraction | None, str | None]:
     """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
     try:
         found = extractor(html)

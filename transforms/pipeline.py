@@ -7,15 +7,17 @@ a row for each one it dropped or edited; nothing disappears in between, and `run
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from transforms.boilerplate.html_model import keep_lines
 from transforms.boilerplate.verdict import judge_blocks
 from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
 from transforms.dedup import add_hash
-from transforms.extract import Extraction, flatten_pages
+from transforms.extract import flatten_pages
 from transforms.language import mark_language
 from transforms.privacy import mask_sentences
 from transforms.repair import repair_lines
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from transforms.boilerplate.packs import Pack
     from transforms.boilerplate.rules import RuleBook
+    from transforms.extract import BlockJudge, Extractor
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Options:
     comments: Literal["keep", "drop"] = "keep"
     line_model: bool = True
     profile: str = "balanced"
+    extractor: Literal["trafilatura", "blocks", "none"] = "trafilatura"
     min_repeat_chars: int = 25
     mask: tuple[str, ...] = ()
 
@@ -127,7 +131,7 @@ def drop_unextracted(working: Working, context: Context) -> Outcome:
     is_drop = is_left_out | is_unwanted
     actions = working.units.filter(is_drop).with_columns(
         step=pl.lit("extract"),
-        rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit("trafilatura")),
+        rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit(context.options.extractor)),
         also=pl.lit([], dtype=pl.List(pl.String)),
         action=pl.lit("drop"),
         before="text",
@@ -222,16 +226,17 @@ class Stage:
     metrics: pl.DataFrame
 
 
-def read_stage(
-    records: pl.DataFrame, context: Context, extractor: Callable[[str], Extraction | None] | None
-) -> Stage:
+def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | None) -> Stage:
     """Everything that needs only the page itself.
 
     In: RECORDS. Out: what is left and what was done, with METRICS for each step.
     """
     if "boilerplate" in context.options.skip:
         extractor = None
-    working, notes = cut_pages(records, extractor)
+    judge = None
+    if context.options.extractor == "blocks" and "boilerplate" not in context.options.skip:
+        judge = partial(keep_lines, profile=context.options.profile)
+    working, notes = cut_pages(records, extractor, judge)
     counts = [_count("read", "block", working.units, working.units, "raw", notes)]
     actions = [notes]
     for step in STEPS:
@@ -261,11 +266,11 @@ def _is_skipped(step: Step, options: Options) -> bool:
 
 
 def cut_pages(
-    records: pl.DataFrame, extractor: Callable[[str], Extraction | None] | None
+    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
 ) -> tuple[Working, pl.DataFrame]:
     """Cut records into blocks. Out: pages and raw blocks, and notes on pages for the ledger."""
     is_html = pl.col("format") == "html"
-    flat = flatten_pages(records.filter(is_html), extractor)
+    flat = flatten_pages(records.filter(is_html), extractor, judge)
     html_lines = (
         flat.select("page", raw="lines", kind="kinds", extracted="extracted")
         .filter(pl.col("raw").list.len() > 0)

@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import polars as pl
 import pytest
 
+from tests.conftest import clean_text
 from transforms.extract import (
     MAX_TREE_DEPTH,
     Extraction,
@@ -75,3 +78,14 @@ def test_an_extractor_that_fails_costs_its_verdict_only():
     assert row["lines"] == ["Text"]
     assert row["extracted"] is None
     assert row["skipped"] == "RecursionError: too deep"
+
+
+@pytest.mark.parametrize("engine", ["trafilatura", "blocks", "none"])
+def test_every_engine_gives_one_verdict_a_block(tmp_path, engine):
+    page = (Path(__file__).parents[2] / "seeds/sundial-workshop.html").read_text(encoding="utf-8")
+    tables = clean_text(tmp_path, page, "page.html", extractor=engine)
+    document = tables["documents"].row(0, named=True)
+    assert document["title"] or engine == "none"
+    rules = set(tables["ledger"].filter(step="extract", action="drop")["rule"])
+    assert rules == ({engine} if engine != "none" else set())
+    assert len(document["text"]) > 3000

@@ -20,6 +20,7 @@ from transforms.boilerplate.lexicons import (
     FURNITURE_CATEGORIES,
     LANES,
     load_lexicon,
+    pair_hashes,
 )
 from transforms.boilerplate.lines import Lines, segment_sums
 
@@ -74,7 +75,8 @@ class Pages:
 
     def counts_of_equal(self, keys: Hashes) -> Ints:
         """How many other lines of the page have the same key."""
-        mixed = keys * np.uint64(3) + self.first.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        # Not by multiples of the hash base: a page would look like the next letter of a word.
+        mixed = pair_hashes(keys, self.first.astype(np.uint64))
         _, position, counts = np.unique(mixed, return_inverse=True, return_counts=True)
         return counts[position] - 1
 
@@ -210,7 +212,7 @@ def measure_lines(lines: Lines, pages: Pages) -> Measures:
     )
 
 
-def _is_prose(measures: Measures, counts: Ints) -> Bools:
+def is_prose(measures: Measures, counts: Ints) -> Bools:
     """Lines that read as running text, by function words or, failing a lexicon, by marks."""
     function_share = measures.function_words / measures.counted_words
     marks = counts[:, CharClass.STOP] + counts[:, CharClass.COMMA] + counts[:, CharClass.QUESTION]
@@ -277,7 +279,7 @@ def repeat_features(lines: Lines, pages: Pages) -> Columns:
 def _summed_measures(lines: Lines, measures: Measures, linear: Ints) -> tuple[list[str], Ints]:
     """Names and integers (a row a line) that are summed over windows and pages."""
     words = measures.words
-    prose = _is_prose(measures, lines.class_counts)
+    prose = is_prose(measures, lines.class_counts)
     dated = (measures.traits["year"] > 0) | (measures.traits["time_or_version"] > 0)
     dated |= measures.lexicon["dates"] > 0
     sources = {

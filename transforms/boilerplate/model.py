@@ -54,21 +54,26 @@ class LineModel:
             linear = self.linear.score(lines, measures, pages)
             _, matrix = line_features(lines, measures, pages, linear)
             scores[lines.row] = self.trees.predict(matrix, num_threads=1, **EARLY_STOP)
-        return _with_wordless_rows(scores, blocks["page"].rle_id().to_numpy().astype(np.int64))
+        return with_wordless_rows(scores, blocks["page"].rle_id().to_numpy().astype(np.int64))
+
+
+@functools.cache
+def load_linear() -> LinearModel:
+    """The linear model shipped with the package, read once a process."""
+    file = resources.files("transforms.boilerplate") / LINEAR_FILE
+    with np.load(io.BytesIO(file.read_bytes())) as weights:
+        return LinearModel(weights["words"], weights["grams"])
 
 
 @functools.cache
 def load_model() -> LineModel:
     """The model shipped with the package, read once a process."""
-    lightgbm = _import_lightgbm()
-    package = resources.files("transforms.boilerplate")
-    text = (package / TREES_FILE).read_text(encoding="utf-8")
-    with np.load(io.BytesIO((package / LINEAR_FILE).read_bytes())) as weights:
-        linear = LinearModel(weights["words"], weights["grams"])
-    return LineModel(lightgbm.Booster(model_str=text), linear)
+    file = resources.files("transforms.boilerplate") / TREES_FILE
+    booster = import_lightgbm().Booster(model_str=file.read_text(encoding="utf-8"))
+    return LineModel(booster, load_linear())
 
 
-def _import_lightgbm() -> Any:
+def import_lightgbm() -> Any:
     """LightGBM without the data frames and learners it brings along, which take a second to load."""
     unwanted = ("pandas", "sklearn", "pyarrow", "dask", "matplotlib")
     absent = [name for name in unwanted if name not in sys.modules]
@@ -88,7 +93,7 @@ def _nearest_above(scores: Floats, first: Ints) -> Floats:
     return np.where(seen >= first, scores[np.maximum(seen, 0)], np.nan).astype(np.float32)
 
 
-def _with_wordless_rows(scores: Floats, page: Ints) -> Floats:
+def with_wordless_rows(scores: Floats, page: Ints) -> Floats:
     """Rows without a word (rules, bullets) fare as the worse of the lines around them."""
     if not np.isnan(scores).any():
         return scores

@@ -1,0 +1,132 @@
+import numpy as np
+import polars as pl
+import pytest
+
+from transforms.boilerplate.cut import keep_blocks
+from transforms.boilerplate.features import Pages
+from transforms.boilerplate.html_model import score_html
+from transforms.boilerplate.lines import scan_lines
+from transforms.extract import MAX_TREE_DEPTH, flatten_html
+from transforms.page_tree import LINE_FACTS, MARK_BITS, element_marks
+
+SENTENCE = (
+    "The old bridge over the river was built in 1901 by two brothers, and it still carries trams. "
+)
+ARTICLE = f"""<html><body>
+<nav class="menu"><ul><li><a href="/">Home</a><li><a href="/a">About us</a><li><a href="/c">Contact</a></ul></nav>
+<main><article class="post-content"><h1>The bridge</h1>
+{"".join(f"<p>{SENTENCE * 3}</p>" for _ in range(8))}
+</article><aside class="related"><h3>Related stories</h3>
+<ul><li><a href="/1">Ten bridges you should see</a><li><a href="/2">Why trams came back</a></ul></aside></main>
+<footer class="site-footer"><p>© 2024 Example. All rights reserved.</p><p>***</p></footer></body></html>"""
+FORUM = f"""<div id="comments">{"".join(f'<div class="comment"><b>user{n}</b><p>{SENTENCE}<br>{SENTENCE}</p></div>' for n in range(9))}</div>"""
+TABLE = "<table><tr><th>Year</th><th>Span</th></tr><tr><td>1901</td><td><p>12 m</p></td></tr></table>"
+PAGES = [
+    ARTICLE,
+    FORUM,
+    TABLE,
+    "<p>One</p>",
+    "",
+    "<p>—</p>",
+    "<p>日本語の橋は一九〇一年に建てられた。</p>" * 3,
+]
+
+
+def flat(*pages):
+    return [flatten_html(page) for page in pages]
+
+
+def test_a_probability_for_every_line():
+    pages = flat(*PAGES)
+    for page, scores in zip(pages, score_html(pages), strict=True):
+        assert scores.dtype == np.float32
+        assert len(scores) == len(page.lines)
+        assert ((scores >= 0) & (scores <= 1)).all()
+
+
+def test_an_article_is_told_from_what_stands_around_it():
+    [page] = flat(ARTICLE)
+    [scores] = score_html([page])
+    is_prose = np.array([line.startswith("The old bridge") for line in page.lines])
+    assert scores[is_prose].min() > 0.8
+    assert scores[~is_prose & (np.array(page.lines) != "The bridge")].max() < 0.4
+    keep, _ = keep_blocks(scores, np.full(len(scores), 5), np.zeros(len(scores), np.int64))
+    assert keep[is_prose].all()
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_the_scores_of_a_page_do_not_depend_on_its_batch(order):
+    pages = flat(*PAGES)[::order]
+    together = score_html(pages)
+    for page, scores in zip(pages, together, strict=True):
+        [alone] = score_html([page])
+        assert alone.tobytes() == scores.tobytes()
+
+
+def test_repeats_are_counted_within_a_page():
+    # Once a word of one page equalled another word of a page three lines further down.
+    lines = scan_lines(
+        pl.DataFrame(
+            {"page": [0, 0, 0, 1], "text": ["ac", "x", "y", "ab"], "blank_before": [0, 0, 0, 0]}
+        )
+    )
+    assert Pages.of(lines.page).counts_of_equal(lines.line_hash).tolist() == [0, 0, 0, 0]
+
+
+def test_no_pages_and_no_blocks():
+    assert score_html([]) == []
+    [scores] = score_html(flat("<script>nothing to read</script>"))
+    assert scores.tobytes() == b""
+
+
+def test_one_block():
+    [scores] = score_html(flat(f"<p>{SENTENCE}"))
+    assert len(scores) == 1
+
+
+def test_a_line_without_words_fares_as_its_neighbours():
+    [page] = flat(ARTICLE)
+    [scores] = score_html([page])
+    wordless = page.lines.index("***")
+    assert scores[wordless] == scores[wordless - 1]
+
+
+def test_a_huge_page():
+    page = "<ul>" + f"<li class='comment'><p>{SENTENCE}</p><a href='#'>Reply</a></li>" * 20_000
+    [scores] = score_html(flat(page))
+    assert len(scores) == 40_000
+
+
+@pytest.mark.parametrize("depth", [MAX_TREE_DEPTH - 1, MAX_TREE_DEPTH + 1, 100_000])
+def test_a_deep_page(depth):
+    html = "<p>before</p>" + "<div class='content'>" * depth + SENTENCE + "</div>" * depth + "<p>after"
+    [scores] = score_html(flat(html))
+    assert len(scores) == 3
+
+
+def test_the_flattener_notes_what_stands_around_a_line():
+    [page] = flat('<div class="commentList"><p>A <a href="#">link</a><img src="x">x<br>new</p></div>')
+    facts = [dict(zip(LINE_FACTS, row, strict=True)) for row in page.tree.line_facts]
+    assert [fact["link_chars"] for fact in facts] == [4, 0]
+    assert [fact["links"] for fact in facts] == [1, 0]
+    assert [fact["after_break"] for fact in facts] == [False, True]
+    assert facts[0]["images"] == 1
+    container = facts[0]["container"]
+    assert page.tree.marks[container] == MARK_BITS["in_paragraph"]
+    assert page.tree.marks[page.tree.parent[container]] & MARK_BITS["named_comments"]
+    assert (page.tree.first_line[container], page.tree.end_line[container]) == (0, 2)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "mark"),
+    [
+        ({"class": "entry-content"}, "named_body_text"),
+        ({"id": "relatedPosts"}, "named_related"),
+        ({"role": "navigation"}, "named_nav"),
+        ({"style": "color: red; display: none"}, "named_hidden"),
+        ({"hidden": None}, "named_hidden"),
+    ],
+)
+def test_names_and_states_leave_marks(attributes, mark):
+    assert element_marks("div", attributes) & MARK_BITS[mark]
+    assert element_marks("div", {}) == 0
