@@ -50,13 +50,15 @@ def test_the_main_job(seeds):
     assert html["author"].null_count() + html["date"].null_count() <= 1
 
 
-def test_duckdb_and_polars_read_the_folders(seeds):
+def test_analytics_tools_read_the_folders(seeds):
     duckdb = pytest.importorskip("duckdb")
     corpus = seeds[0] / "data" / "corpus"
     query = f"select language, count(*) from '{corpus}/documents/**/*.parquet' group by all order by all"
     counts = dict(duckdb.sql(query).fetchall())
     frame = pl.read_parquet(corpus / "documents")
     assert counts == dict(frame.group_by("language").len().iter_rows())
+    pandas = pytest.importorskip("pandas")
+    assert len(pandas.read_parquet(corpus / "documents", partitioning=None)) == frame.height
 
 
 def test_reports(seeds):
