@@ -46,7 +46,6 @@ if TYPE_CHECKING:
     from flows.config import Settings
     from flows.inputs import Inputs, Shard
 
-STAGE_TABLES = (PAGES, UNITS, ACTIONS_TAKEN, METRICS, QUARANTINE)
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
 
 
@@ -65,7 +64,8 @@ class Part:
 def read_shard(shard: Shard, settings: Settings) -> str:
     """Bring one shard through the read stage, unless that was done before.
 
-    Out: the name of its folder under `Corpus.stages`, which holds the STAGE_TABLES.
+    Out: the name of its folder under `Corpus.stages`, which holds PAGES, UNITS,
+    ACTIONS_TAKEN, METRICS and QUARANTINE, a folder each.
     """
     context, version = _context(settings)
     name = f"{shard.key}-{version[:16]}"

@@ -78,6 +78,18 @@ def read_corpus(corpus: Path) -> dict[str, pl.DataFrame]:
     }
 
 
+def blocks_with_repeats(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """`document_id`, `block`, `text` of all that boilerplate removal left: repeats are put back."""
+    repeats = tables["ledger"].filter(step="repeats")
+    repeats = repeats.select("document_id", "block", "sentence", text="before")
+    sentences = pl.concat([tables["sentences"].select(repeats.columns), repeats])
+    return (
+        sentences.sort("document_id", "block", "sentence")
+        .group_by("document_id", "block", maintain_order=True)
+        .agg(pl.col("text").str.join(" "))
+    )
+
+
 def file_hashes(corpus: Path) -> dict[str, str]:
     """The hash of every file of a corpus, by its path."""
     folder = corpus.resolve()

@@ -5,11 +5,10 @@ import importlib.util
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 
 from benchmarks.conservation import lost_lines
-from tests.conftest import clean, file_hashes, read_corpus, shared
+from tests.conftest import blocks_with_repeats, clean, file_hashes, read_corpus, shared
 
 FLOORS = json.loads((Path(__file__).parents[1] / "floors.json").read_text())
 
@@ -38,15 +37,7 @@ def test_the_labels_are_those_the_floors_were_set_on():
 def test_lines(five):
     """What boilerplate removal keeps; repeats are another judgement, and are put back for this one."""
     files, tables, _ = five
-    repeats = (
-        tables["ledger"].filter(step="repeats").select("document_id", "block", "sentence", text="before")
-    )
-    sentences = pl.concat([tables["sentences"].select(repeats.columns), repeats])
-    blocks = (
-        sentences.sort("document_id", "block", "sentence")
-        .group_by("document_id", "block", maintain_order=True)
-        .agg(pl.col("text").str.join(" "))
-    )
+    blocks = blocks_with_repeats(tables)
     ids = dict(tables["documents"].select("source", "id").iter_rows())
     gold = [json.loads(line) for line in shared("seeds/gold.jsonl").read_text().splitlines()]
     score = scorer()

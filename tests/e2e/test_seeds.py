@@ -3,10 +3,9 @@
 import json
 from pathlib import Path
 
-import polars as pl
 import pytest
 
-from tests.conftest import clean, read_corpus
+from tests.conftest import blocks_with_repeats, clean, read_corpus
 
 ROOT = Path(__file__).parents[2]
 GOLD = [
@@ -26,15 +25,7 @@ def kept(request, tmp_path_factory):
     report = clean([ROOT / "seeds"], out, line_model=request.param)
     assert report.verdict.passed
     tables = read_corpus(out / "corpus")
-    repeats = (
-        tables["ledger"].filter(step="repeats").select("document_id", "block", "sentence", text="before")
-    )
-    sentences = pl.concat([tables["sentences"].select(repeats.columns), repeats])
-    blocks = (
-        sentences.sort("document_id", "block", "sentence")
-        .group_by("document_id", "block", maintain_order=True)
-        .agg(pl.col("text").str.join(""))
-    )
+    blocks = blocks_with_repeats(tables)
     names = {row[0]: Path(row[1]).name for row in tables["documents"].select("id", "source").iter_rows()}
     lines = {}
     for document_id, _, text in blocks.iter_rows():

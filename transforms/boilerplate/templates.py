@@ -12,7 +12,6 @@ import polars as pl
 
 FIXED_KINDS = ("code", "table", "comment")  # never furniture
 MIN_INNER_RUN = 3  # lines; shorter runs within a page may be a heading and its first label
-SCHEMA = pl.Schema({"position": pl.UInt32, "pages": pl.UInt32})
 
 
 def find_templates(keys: pl.LazyFrame, min_pages: int) -> pl.LazyFrame:
