@@ -227,20 +227,26 @@ def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame
     """The hits of some rules, a frame each."""
     if lines.is_empty():
         return []
-    keys = lines.lazy().select("key", "words").unique()
+    keys = lines.select("key", "folded", "words").unique("key")
     hits = [
+        # Two eager filters: a lazy plan would make one of them and try the regex on every line.
         keys.filter(_may_match(ranked.rule))
         .filter(_matches(ranked.rule))
         .select("key", rank=pl.lit(ranked.rank, dtype=pl.UInt32))
         for ranked in rules
     ]
-    return [lines.join(pl.concat(pl.collect_all(hits)), on="key").select(_FOUND)]
+    return [lines.join(pl.concat(hits), on="key").select(_FOUND)]
 
 
 def _may_match(rule: Rule) -> pl.Expr:
     """What is cheap to ask before a regex is tried."""
     cheap = pl.col("words") <= _max_words(rule)
-    return cheap & pl.col("key").str.contains_any(list(rule.needs)) if rule.needs else cheap
+    if not rule.needs:
+        return cheap
+    if rule.ignore_case:
+        folded = [need.lower() for need in rule.needs]
+        return cheap & pl.col("folded").str.contains_any(folded)
+    return cheap & pl.col("key").str.contains_any(list(rule.needs))
 
 
 def _pages_of_hosts(pages: pl.DataFrame, pack: Pack) -> pl.DataFrame:
