@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from tests.conftest import clean, read_corpus
-from transforms.extract import extract_with_trafilatura, flatten_html
+from transforms.extract import extract_with_trafilatura
+from transforms.flatten import flatten_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,7 +33,7 @@ from train_lines import training_pages
 from transforms.boilerplate.cut import PROFILES
 from transforms.boilerplate.dom import dom_features
 from transforms.boilerplate.html_model import EARLY_STOP, HTML_TREES_FILE
-from transforms.extract import flatten_html
+from transforms.flatten import flatten_html
 
 if TYPE_CHECKING:
     from transforms.boilerplate.characters import Bools, Floats, Ints

@@ -50,8 +50,8 @@ class Settings(BaseSettings):
     profile: Literal["precision", "balanced", "recall"] = Field(
         "balanced", description="precision loses more content, recall keeps more furniture"
     )
-    extractor: Literal["trafilatura", "blocks", "none"] = Field(
-        "trafilatura", description="who gives the verdict on blocks of HTML; blocks: our own model"
+    extractor: Literal["blocks", "trafilatura", "none"] = Field(
+        "blocks", description="who gives the verdict on blocks of HTML; `blocks` is our own model"
     )
     min_repeat_chars: int = Field(
         25, ge=1, description="code points below which a sentence never counts as a repeat"

@@ -80,6 +80,8 @@ _PAGE_FACTS = (
     Column("title", pl.String, "title, from the record or the HTML", nullable=True),
     Column("author", pl.String, "author, from the HTML", nullable=True),
     Column("date", pl.String, "day of publication, ISO 8601, from the HTML", nullable=True),
+    Column("canonical_url", pl.String, "the address the HTML calls its own", nullable=True),
+    Column("site_name", pl.String, "name of the site, from the HTML", nullable=True),
     Column("format", pl.String, "text | html"),
     Column("encoding", pl.String, "the encoding it was read with"),
 )

@@ -17,7 +17,7 @@ from transforms.boilerplate.html_model import keep_lines
 from transforms.boilerplate.verdict import judge_blocks
 from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
 from transforms.dedup import add_hash
-from transforms.extract import flatten_pages
+from transforms.extract import METADATA_FIELDS, flatten_pages
 from transforms.language import mark_language
 from transforms.privacy import mask_sentences
 from transforms.repair import repair_lines
@@ -40,7 +40,7 @@ class Options:
     comments: Literal["keep", "drop"] = "keep"
     line_model: bool = True
     profile: str = "balanced"
-    extractor: Literal["trafilatura", "blocks", "none"] = "trafilatura"
+    extractor: Literal["blocks", "trafilatura", "none"] = "blocks"
     min_repeat_chars: int = 25
     mask: tuple[str, ...] = ()
 
@@ -109,9 +109,17 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     options = context.options
     if "boilerplate" in options.skip or working.units.is_empty():
         return Outcome(working)
-    pages = context.rules.recognise(working.units, working.pages)
-    hits = context.rules.find_hits(working.units, working.pages)
-    judged = judge_blocks(working.units, hits, options.comments, options.profile, options.line_model)
+    lines = context.rules.key_lines(working.units)
+    pages = context.rules.recognise(lines, working.pages)
+    hits = context.rules.find_hits(lines, working.pages)
+    judged = judge_blocks(
+        working.units,
+        hits,
+        options.comments,
+        options.profile,
+        options.line_model,
+        context.rules.has_generic,
+    )
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
     touched = judged.filter(is_drop | is_trim).with_columns(
@@ -295,7 +303,7 @@ def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFr
     size = blocks.group_by("page").agg(
         n_blocks_read=pl.len(), n_chars_read=pl.col("raw").str.len_chars().sum()
     )
-    facts = flat.select("page", "author", "date", found_title="title")
+    facts = flat.select("page", *METADATA_FIELDS).rename({"title": "found_title"})
     host = pl.col("url").str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)", 1)
     return (
         records.drop("content")
@@ -318,7 +326,10 @@ def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
     skipped = flat.filter(pl.col("skipped").is_not_null()).select(
         "page", step=pl.lit("extract"), rule=pl.lit("no-verdict"), before="skipped"
     )
-    notes = pl.concat([encodings, skipped]).with_columns(
+    found = flat.filter(pl.col("origin").is_not_null()).select(
+        "page", step=pl.lit("extract"), rule=pl.lit("hidden-text"), before="origin"
+    )
+    notes = pl.concat([encodings, skipped, found]).with_columns(
         action=pl.lit("note"), also=pl.lit([], dtype=pl.List(pl.String))
     )
     return ACTIONS_TAKEN.conform(notes)

@@ -4,13 +4,9 @@ import polars as pl
 import pytest
 
 from tests.conftest import clean_text
-from transforms.extract import (
-    MAX_TREE_DEPTH,
-    Extraction,
-    flatten_html,
-    flatten_pages,
-    nesting_depth,
-)
+from transforms.extract import Extraction, flatten_pages
+from transforms.flatten import MAX_TREE_DEPTH, flatten_html, nesting_depth
+from transforms.metadata import Metadata
 
 PAGE = """<html><head><title>T</title><script>var x = "<p>no</p>";</script></head><body>
 <nav><ul><li>Home<li>About</ul></nav>
@@ -62,7 +58,7 @@ def test_the_verdict_is_given_by_block():
     found = flatten_pages(
         records(html),
         lambda _: Extraction(
-            "The bridge was built in 1901 by two brothers.", "Bridge", None, "1901-01-01"
+            "The bridge was built in 1901 by two brothers.", Metadata("Bridge", None, "1901-01-01")
         ),
     )
     row = found.row(0, named=True)

@@ -6,7 +6,7 @@ from transforms.boilerplate.cut import keep_blocks
 from transforms.boilerplate.features import Pages
 from transforms.boilerplate.html_model import score_html
 from transforms.boilerplate.lines import scan_lines
-from transforms.extract import MAX_TREE_DEPTH, flatten_html
+from transforms.flatten import MAX_TREE_DEPTH, flatten_html
 from transforms.page_tree import LINE_FACTS, MARK_BITS, element_marks
 
 SENTENCE = (

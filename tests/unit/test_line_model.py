@@ -138,7 +138,6 @@ def test_an_article_keeps_its_body_and_loses_its_furniture() -> None:
     assert not {"Subscribe to our newsletter", "All rights reserved", "Privacy policy"} & set(result)
 
 
-@pytest.mark.xfail(reason="half a sentence on a line of its own looks like a heading", strict=True)
 def test_an_article_with_hard_line_breaks_keeps_its_body() -> None:
     wrapped = [line for paragraph in BODY for line in textwrap.wrap(paragraph, 95)]
     result = kept(blocks_of([*ARTICLE[:5], *wrapped, *ARTICLE[8:]]))

@@ -34,7 +34,7 @@ def hits_of(pack_text, lines, site=None):
         schema={"page": pl.UInt32, "block": pl.UInt32, "text": pl.String},
     )
     pages = pl.DataFrame({"page": [0], "site": [site]}, schema={"page": pl.UInt32, "site": pl.String})
-    return book.find_hits(blocks, pages)
+    return book.find_hits(book.key_lines(blocks), pages)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from transforms.boilerplate.characters import Floats
-    from transforms.extract import FlatPage
+    from transforms.flatten import FlatPage
 
 HTML_TREES_FILE = "html_model.txt"
 MAX_BATCH_CHARS = 200_000

@@ -34,7 +34,7 @@ TREES_FILE = "line_model.txt"
 LINEAR_FILE = "line_model.npz"
 # Working memory is some hundred bytes a character; small batches also stay in the cache.
 MAX_BATCH_CHARS = 200_000
-EARLY_STOP = {"pred_early_stop": True, "pred_early_stop_freq": 10, "pred_early_stop_margin": 5.0}
+EARLY_STOP = {"pred_early_stop": True, "pred_early_stop_freq": 10, "pred_early_stop_margin": 3.0}
 
 
 @dataclass(frozen=True)

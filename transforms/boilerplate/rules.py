@@ -60,13 +60,25 @@ class RuleBook:
         self._sections = [ranked for ranked in self.ranked if ranked.rule.kind == "section"]
         self._info = _rule_table(self.ranked)
 
-    def recognise(self, blocks: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+    @property
+    def has_generic(self) -> bool:
+        """Whether there are rules for pages of any site."""
+        return any(pack.is_generic for pack in self.packs)
+
+    @staticmethod
+    def key_lines(blocks: pl.DataFrame) -> pl.DataFrame:
+        """What rules look at: `page`, `block`, `text`, and its `key`, the key `folded`, its `words`."""
+        return blocks.select("page", "block", "text", key=normal_key(pl.col("text"))).with_columns(
+            folded=pl.col("key").str.to_lowercase(),
+            words=pl.col("key").str.count_matches(r"\S+"),
+        )
+
+    def recognise(self, lines: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
         """The site of each page: its host, or `pack:<name>` of the first site pack that knows it.
 
-        In: blocks (`page`, `text`), pages (`page`, `site`). Out: the pages with `site` filled in.
+        In: lines (see `key_lines`), pages (`page`, `site`). Out: the pages with `site` filled in.
         """
         names = [pack.name for pack in self.packs if pack.is_site]
-        lines = blocks.select("page", key=normal_key(pl.col("text")))
         known = (
             self._active(lines, pages)
             .filter(pl.col("pack").is_in(names))
@@ -79,16 +91,12 @@ class RuleBook:
             .drop("known")
         )
 
-    def find_hits(self, blocks: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+    def find_hits(self, lines: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
         """Every rule that fires, on every block.
 
-        In: blocks (`page`, `block`, `text`), pages (`page`, `site`). Out: HITS, one row a
-        (block, rule), in the order of decision within a block.
+        In: lines (see `key_lines`), pages (`page`, `site`). Out: HITS, one row a (block, rule), in the
+        order of decision within a block.
         """
-        lines = blocks.select("page", "block", "text", key=normal_key(pl.col("text"))).with_columns(
-            folded=pl.col("key").str.to_lowercase(),
-            words=pl.col("key").str.count_matches(r"\S+"),
-        )
         active = self._active(lines, pages)
         found = [
             self._exact_hits(lines),
@@ -369,7 +377,7 @@ def _apply(book: RuleBook, line: str) -> str | None:
         schema={"page": pl.UInt32, "block": pl.UInt32, "text": pl.String},
     )
     pages = pl.DataFrame({"page": [0], "site": [None]}, schema={"page": pl.UInt32, "site": pl.String})
-    for hit in book.find_hits(blocks, pages).iter_rows(named=True):
+    for hit in book.find_hits(book.key_lines(blocks), pages).iter_rows(named=True):
         if hit["action"] != "trim":
             return None
         return (line[: hit["cut_start"]] + line[hit["cut_end"] :]).strip()

@@ -1,0 +1,54 @@
+"""Where rules and line model meet: clean pages, pages asked again."""
+
+import polars as pl
+
+from tests.conftest import clean_text
+
+NAMES = [
+    f"{first} {last}, {year}"
+    for year, (first, last) in enumerate(
+        (
+            (a, b)
+            for a in ("Ada", "Bo", "Cem", "Dora", "Eli", "Fay")
+            for b in ("Kern", "Lind", "Moor", "Nye")
+        ),
+        1901,
+    )
+]
+LIST_PAGE = "\n".join(
+    ["Wardens of the bridge and the keepers of the toll in the order of service", *NAMES]
+)
+FURNITURE = "Home\nAbout us\nContact\nPrivacy Policy\nShare on Facebook\nSubscribe to our newsletter\n"
+
+
+def dropped(tables: dict[str, pl.DataFrame]) -> list[str]:
+    return tables["ledger"].filter(action="drop")["before"].to_list()
+
+
+def test_a_page_without_furniture_loses_nothing_however_short_its_lines(tmp_path):
+    tables = clean_text(tmp_path, LIST_PAGE)
+    assert dropped(tables) == []
+
+
+def test_without_rules_their_silence_says_nothing(tmp_path):
+    """The model is asked then, and gives each block it drops a probability."""
+    tables = clean_text(tmp_path, LIST_PAGE, builtin_packs=False)
+    assert tables["ledger"].filter(rule="line-model")["probability"].is_not_null().all()
+    assert dropped(tables)
+
+
+def test_furniture_that_no_rule_knows_goes_with_furniture_that_one_does(tmp_path):
+    story = " ".join(["The bridge was opened in the spring of 1901, when the river was high."] * 6)
+    odd = "Zum Merkzettel\nTop 10 picks\n1 2 3 4 5 next\n"
+    tables = clean_text(tmp_path, FURNITURE + odd + story + "\n" + odd + FURNITURE)
+    assert "line-model" in tables["ledger"]["rule"].to_list()
+    assert tables["documents"]["text"].to_list()[0].startswith("The bridge was opened")
+
+
+def test_cleaning_what_was_cleaned_changes_nothing(tmp_path):
+    story = "\n".join(
+        f"In {year} the bridge was mended by the wardens of the toll." for year in range(1901, 1930)
+    )
+    first = clean_text(tmp_path, FURNITURE + story + "\n" + FURNITURE)
+    again = clean_text(tmp_path, first["documents"]["text"][0], "again.txt", min_repeat_chars=10**6)
+    assert dropped(again) == []
