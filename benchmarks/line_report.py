@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from line_corpus import words
+from line_training import line_frame
 
 from transforms.boilerplate.cut import keep_blocks
+from transforms.boilerplate.packs import builtin_packs
+from transforms.boilerplate.rules import RuleBook
+from transforms.boilerplate.verdict import lines_to_ask
 
 if TYPE_CHECKING:
     from line_training import LineCorpus
@@ -75,6 +79,24 @@ class Verdicts:
         lines = np.flatnonzero(np.isin(self.corpus.page, numbers))
         sizes = np.array([len(self.corpus.text[line].strip()) for line in lines])
         return float(sizes[~self.keep[lines]].sum() / max(1, sizes.sum()))
+
+
+def clean_by_rules(corpus: LineCorpus, numbers: Ints) -> Ints:
+    """Which of some pages the product takes to be clean, since no rule finds furniture there."""
+    lines = line_frame(corpus.pages["text"].gather(numbers).to_list())
+    book = RuleBook(builtin_packs())
+    sites = pl.DataFrame(
+        {"page": range(len(numbers)), "site": None}, schema={"page": pl.UInt32, "site": pl.String}
+    )
+    hits = book.find_hits(book.key_lines(lines), sites).filter(pl.col("action") != "mark")
+    judged = lines.join(
+        hits.select("page", "block", "action").unique(["page", "block"], keep="any"),
+        on=["page", "block"],
+        how="left",
+        maintain_order="left",
+    )
+    asked = lines_to_ask(judged, trust_rules=True)["page"].unique().to_numpy()
+    return np.delete(numbers, asked)
 
 
 def group_line(name: str, scores: pl.DataFrame) -> str:

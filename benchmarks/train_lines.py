@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 from line_corpus import PAGE_SCHEMA, build_pages, clean_page
-from line_report import Snippets, Verdicts, group_line, score_table, worst_pages
+from line_report import Snippets, Verdicts, clean_by_rules, group_line, score_table, worst_pages
 from line_training import (
     FOLDS,
     LineCorpus,
@@ -118,6 +118,8 @@ def page_numbers(corpus: LineCorpus, origin: str, lang: str | None = None) -> In
 
 def report(corpus: LineCorpus, probability: Floats, snippets: Snippets) -> None:
     """Print word F1, snippet rates and losses on clean pages for every profile."""
+    clean = page_numbers(corpus, "clean")
+    left_whole = clean_by_rules(corpus, clean)
     for profile in PROFILES:
         verdicts = Verdicts.of(corpus, probability, profile)
         print(f"\n## Profile {profile}\n")
@@ -126,7 +128,10 @@ def report(corpus: LineCorpus, probability: Floats, snippets: Snippets) -> None:
         for lang in ("de", "en", "es", "fr"):
             stay, go = verdicts.snippet_rates(page_numbers(corpus, "weak", lang), snippets)
             print(f"snippets {lang}: kept {stay:.3f}, removed {go:.3f}")
-        print(f"clean pages lose {verdicts.characters_lost(page_numbers(corpus, 'clean')):.4f}")
+        lost = verdicts.characters_lost(clean)
+        print(f"clean pages lose {lost:.4f} by the model alone", end="")
+        kept = Verdicts(corpus, verdicts.keep | np.isin(corpus.page, left_whole))
+        print(f", {kept.characters_lost(clean):.4f} where the silence of the rules counts")
         if profile == "balanced":
             print("\nTwenty worst pages\n\n" + worst_pages(scores))
 

@@ -95,7 +95,7 @@ def _ask_model(judged: pl.DataFrame, profile: str, trust_rules: bool) -> pl.Data
     cleaned text changes nothing. Most pages rest at once, for what is left of them is clean.
     """
     numbered = judged.with_row_index("row")
-    left = _to_be_asked(numbered.filter(pl.col("format") == "text"), trust_rules)
+    left = lines_to_ask(numbered.filter(pl.col("format") == "text"), trust_rules)
     scores, fallen = [], []
     for _ in range(MAX_ROUNDS):
         scored, falls = _fall(left, profile)
@@ -112,7 +112,7 @@ def _ask_model(judged: pl.DataFrame, profile: str, trust_rules: bool) -> pl.Data
                 action=pl.lit(None, dtype=pl.String),
                 blank_before=pl.lit(0, dtype=pl.UInt32),
             )
-            .pipe(_to_be_asked, trust_rules)
+            .pipe(lines_to_ask, trust_rules)
         )
     gone = pl.concat([NO_FALLS, *fallen]).select("row", falls=pl.lit(value=True))
     falls_now = pl.col("falls").fill_null(value=False)
@@ -128,8 +128,10 @@ def _ask_model(judged: pl.DataFrame, profile: str, trust_rules: bool) -> pl.Data
     )
 
 
-def _to_be_asked(lines: pl.DataFrame, trust_rules: bool) -> pl.DataFrame:
+def lines_to_ask(lines: pl.DataFrame, trust_rules: bool) -> pl.DataFrame:
     """Lines of the pages about which the model has something to say.
+
+    In: `page`, `text`, `action` (null where no rule fired), and whether generic rules were tried.
 
     Pages of a few words say too little about themselves. Pages in a language that the generic packs
     know, on which no rule finds any furniture, are clean: of 1,500 English and German pages as they
