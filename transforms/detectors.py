@@ -39,6 +39,7 @@ NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zz.|xx-.*)$")  # scripts, and jokes, tha
 SURE = 0.98  # probability of a language on which both voters agree
 MIN_AGREED_PROBABILITY = 0.5  # fasttext's, below which agreement is not enough
 CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT = 1.0, 1.4, 1.0
+MIN_LONE_PROBABILITY = 0.3  # fasttext's, below which it is guessing if nobody else knows
 MIN_EXPECTED_BELIEF = 0.9  # reliable, and nearly all of the text
 FLOOR = 0.05  # probability of a language an engine did not name
 RELIABLE, UNRELIABLE, SILENT = 0.95, 0.6, 0.1  # how far cld2 is believed
@@ -68,12 +69,12 @@ af ar bg bn ca cs cy da de el en es et fa fi fr gu he hi hr hu id it ja kn ko lt
 pl pt ro ru sk sl so sq sv sw ta te th tl tr uk ur vi zh
 """)
 FASTTEXT_LANGUAGES = _codes("""
-af am an ar arz as ast av az azb ba bar bcl be bg bho bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv cy
-da de diq dsb dty dv egl el en eo es et eu fa fi fr frr fy ga gd gl gn gom gsw gu gv he hi hif hr hsb ht hu
-hy ia id ie ilo io is it ja jbo jv ka kk km kn ko krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai mg
-mhr min mk ml mn mr mrj ms mt mwl my myv mzn nah nap nds ne new nl nn no oc or os pa pam pfl pl pms pnb ps pt
-qu rm ro ru rue sa sah sc scn sco sd si sk sl so sq sr su sv sw ta te tg th tk tl tr tt tyv ug uk ur uz
-vec vep vi vls vo wa war wuu xal xmf yi yo yue zh
+af am an ar arz as ast av az azb ba bar bcl be bg bho bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv
+cy da de diq dsb dty dv egl el en eo es et eu fa fi fr frr fy ga gd gl gn gom gsw gu gv he hi hif hr
+hsb ht hu hy ia id ie ilo io is it ja jbo jv ka kk km kn ko krc ku kv kw ky la lb lez li lmo lo lrc
+lt lv mai mg mhr min mk ml mn mr mrj ms mt mwl my myv mzn nah nap nds ne new nl nn no oc or os pa
+pam pfl pl pms pnb ps pt qu rm ro ru rue sa sah sc scn sco sd si sk sl so sq sr su sv sw ta te tg th
+tk tl tr tt tyv ug uk ur uz vec vep vi vls vo wa war wuu xal xmf yi yo yue zh
 """)
 # Languages that are never in Latin letters, and those that often are not.
 NEVER_LATIN = _codes("""
@@ -255,7 +256,9 @@ def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> li
 
 
 def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
-    """The cascade without langdetect, for lines so short that it knows no better."""
+    """The cascade without langdetect, for lines so short that it knows no better than two voters."""
+    if not find_spec("pycld2"):
+        return ask_cascade(texts, expected)
     return _cascade(texts, expected or [None] * len(texts), lambda doubtful: [{} for _ in doubtful])
 
 
@@ -294,6 +297,8 @@ def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Told:
 
 def _weigh(text: str, cld2: _Cld2Answer, fasttext: Distribution, third: Distribution) -> Distribution:
     """Probabilities of the languages that any engine named: a product of what they say."""
+    if not third and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
+        return {}
     letters = sum(character.isalpha() for character in text)
     latin = len(LATIN.findall(text)) / letters
     is_cyrillic = CYRILLIC.search(text) is not None

@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 MIN_PROSE_LETTERS = 40  # shorter blocks say little of their language
 MIN_PROSE_SHARE = 0.6  # letters among the characters of prose; code and tables have fewer
 IDEOGRAPH_LETTERS = 3  # a Chinese or Japanese character says as much as three letters
-LONG_LETTERS = 120  # a line of this length is asked alone, shorter ones in passages
-PASSAGE_LETTERS = 240  # of about this length
+RUN_LETTERS = 240  # a run of short lines is asked in pieces of about this length
 MIN_ASKED_LETTERS = 3  # fewer say nothing
 WINDOW_CHARS = 100  # of a long line its beginning and its middle are asked, this much of each
 FIRST_PASSAGES = 2  # asked with full effort on each page
 MIN_EXPECTED_SHARE = 0.97  # of their letters in one language for it to be expected of the others
 MIN_PAGE_WEIGHT = 0.9  # from here on a passage is taken to be in the page's language as a whole
 MIN_OTHER_LETTERS = 30  # a shorter passage does not make a page mixed
-MAX_OTHER_SHARE = 0.05  # of the page's letters: less does not, either
+MAX_OTHER_SHARE = 0.1  # of the page's letters: less does not, either
 NEIGHBOURS = (-1, 1)  # places off
 PRIOR_LETTERS = 5  # at this length a passage counts as much as its page, or as its neighbours
 FLOOR = 0.02  # probability of a language that was not named
@@ -101,17 +100,17 @@ def _without_addresses(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _cut_passages(lines: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Put lines that are not long together, prose with prose, short ones with short ones.
+    """Put runs of short lines together; a line of prose is a passage by itself.
 
     Out: `passage`, `page`, `asked`, `letters`, `is_prose`, `lines` (how many), a row a passage in page
     order; and `row`, `page`, `passage`, `place`, `asked`, `letters`, a row a line.
     """
-    page, is_prose, is_long = pl.col("page"), pl.col("is_prose"), pl.col("letters") >= LONG_LETTERS
-    begins = is_long | is_long.shift(1) | (is_prose != is_prose.shift(1)) | (page != page.shift(1))
+    page, is_prose = pl.col("page"), pl.col("is_prose")
+    begins = is_prose | is_prose.shift(1) | (page != page.shift(1))
     so_far = pl.col("letters").cum_sum().over("run") - pl.col("letters")
     members = (
         lines.with_columns(run=begins.fill_null(value=True).cum_sum())
-        .with_columns(piece=so_far // PASSAGE_LETTERS)
+        .with_columns(piece=so_far // RUN_LETTERS)
         .with_columns(passage=pl.struct("run", "piece").rle_id().cast(pl.Int64))
         .with_row_index("place")
         .select("row", "page", "passage", pl.col("place").cast(pl.Int64), "asked", "letters", "is_prose")
