@@ -14,13 +14,16 @@ import gzip
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from transforms.detectors import ENGINES, FASTTEXT_LANGUAGES, LANGDETECT_LANGUAGES
 from transforms.language import mark_language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ALIASES = {"nb": "no", "nn": "no"}
 MIN_SENTENCES = 100  # fewer of a language make no figure
