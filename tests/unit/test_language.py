@@ -12,6 +12,7 @@ from transforms.detectors import (
     detect_with_langdetect,
     detect_with_langdetect_rs,
 )
+from transforms.errors import ConfigError
 from transforms.language import mark_language
 
 GERMAN = "Die Brücke über den Fluss wurde im Jahr 1901 von zwei Brüdern aus der Stadt gebaut."
@@ -116,6 +117,12 @@ def test_the_cascade_can_do_without_cld2(monkeypatch):
     marked = mark_language(blocks_of([GERMAN, "Literatur", FRENCH, GERMAN], [ENGLISH]))
     assert marked["language"].to_list() == ["de", "de", "fr", "de", "en"]
     assert marked["page_agreement"].null_count() == len(marked)
+
+
+def test_an_absent_engine_asked_for_by_name_is_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycld2", None)
+    with pytest.raises(ConfigError, match="needs pycld2.*\n.*langdetect"):
+        mark_language(blocks_of([GERMAN]), "cld2")
 
 
 @pytest.mark.parametrize("engine", ["cascade", "cld2", "fasttext"])
