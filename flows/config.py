@@ -62,6 +62,9 @@ class Settings(BaseSettings):
     mask: Annotated[tuple[Literal["email", "ip", "iban"], ...], NoDecode] = Field(
         (), description="personal data to mask in sentences"
     )
+    language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = Field(
+        "cascade", description="who tells the language; cascade: cld2 and fasttext, then langdetect"
+    )
     max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
     max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
     max_page_cpu_seconds: float = Field(
@@ -107,6 +110,7 @@ class Settings(BaseSettings):
             extractor=self.extractor,
             min_repeat_chars=self.min_repeat_chars,
             mask=tuple(sorted(self.mask)),
+            language_engine=self.language_engine,
         )
 
 

