@@ -19,8 +19,8 @@ from transforms.contracts import (
     UNITS,
     Table,
 )
-from transforms.pipeline import count_rules
-from transforms.quality import measure_documents
+from transforms.pipeline import count_rules, join_texts
+from transforms.quality import measure_documents, quality_flags
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -84,24 +84,15 @@ def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Tabl
 
 def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """One row a page that has text left: its kept blocks, one a line, and what they measure."""
-    is_first = pl.col("sentence") == pl.col("sentence").first()
-    is_code = pl.col("kind") == "code"
-    lead = pl.when(~is_first | is_code).then("lead").otherwise(pl.lit(""))
-    blocks = kept.group_by("page_no", "block", maintain_order=True).agg(
-        text=pl.concat_str(lead, "text").str.join(""), n_sentences=pl.len()
-    )
-    texts = blocks.group_by("page_no", maintain_order=True).agg(
-        text=pl.col("text").str.join("\n"),
-        n_blocks=pl.len(),
-        n_sentences=pl.col("n_sentences").sum(),
-    )
+    texts = join_texts(kept, "page_no")
     documents = pages.join(texts, on="page_no", maintain_order="left").rename({"document_id": "id"})
-    if "quality" in settings.skip:
+    if settings.quality == "off" or "quality" in settings.skip:
         text = pl.col("text")
         return documents.with_columns(
             n_chars=text.str.len_chars(), n_words=text.str.count_matches(r"\S+")
         )
-    return measure_documents(documents)
+    measured = measure_documents(documents)
+    return measured.with_columns(quality_flags=quality_flags(settings.profiles))
 
 
 def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: str) -> None:
