@@ -168,7 +168,7 @@ def _sum_metrics(metrics: pl.DataFrame) -> pl.DataFrame:
             pl.col("place").min(),
             *(pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in counts),
         )
-        .with_columns(order=pl.col("place").min().over("step"))
+        .with_columns(order=pl.col("place").min().over("step", "unit"))
         .sort("order", "rule", nulls_last=False)
         .select(METRICS.names)
     )
