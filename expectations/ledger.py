@@ -10,7 +10,7 @@ from expectations.suites import expect, no_nulls, one_of
 from transforms.contracts import ACTIONS
 from transforms.contracts import LEDGER as TABLE
 
-STEPS = ("read", "repair", "extract", "boilerplate", "privacy", "templates", "repeats")
+STEPS = ("read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats")
 
 
 def project(ledger: pl.LazyFrame) -> pl.LazyFrame:

@@ -13,14 +13,16 @@ from transforms.contracts import METRICS as TABLE
 
 def project(metrics: pl.LazyFrame) -> pl.LazyFrame:
     """All of it, with the key in one column, for null is part of it."""
-    return metrics.with_columns(key=pl.concat_str("step", pl.col("rule").fill_null("")))
+    return metrics.with_columns(
+        key=pl.concat_str("step", pl.col("rule").fill_null(""), "unit", separator=" ")
+    )
 
 
 def suite() -> list[Any]:
     """Shape, keys, value sets, null rules."""
     return [
         *no_nulls(TABLE, TABLE.names),
-        expect("ExpectColumnValuesToBeUnique", "step and rule are the key", column="key"),
+        expect("ExpectColumnValuesToBeUnique", "step, rule and unit are the key", column="key"),
         one_of("unit", ("page", "block", "sentence")),
         between("units_dropped", 0),
         between("units_edited", 0),

@@ -1,16 +1,13 @@
-"""The plan of a run: read, judge, publish. Plain functions on paths; who maps them is up to the caller.
+"""The first stage of a run, a shard at a time: read, and everything that needs only the page.
 
-1. read, a shard at a time: everything that needs only the page. Cached by content, settings, code.
-2. judge, over all keys at once: which sentences stand earlier in the corpus. Recomputed in every run,
-   which is what makes increments equal a fresh run.
-3. publish, a part at a time: apply the verdicts and write the tables, gate them, switch.
+Cached by content, settings and code. Plain functions on paths; who maps them is up to the caller.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -21,44 +18,16 @@ from flows.fingerprint import settings_version
 from flows.limits import limited
 from flows.readers import Broken, Limits, Page, format_of
 from transforms.boilerplate.rules import RuleBook
-from transforms.boilerplate.templates import FIXED_KINDS, find_templates
-from transforms.contracts import (
-    ACTIONS_TAKEN,
-    DOCUMENTS,
-    LEDGER,
-    METRICS,
-    PAGES,
-    QUARANTINE,
-    RECORDS,
-    SENTENCES,
-    UNITS,
-    Table,
-)
-from transforms.dedup import find_repeats
+from transforms.contracts import ACTIONS_TAKEN, METRICS, PAGES, QUARANTINE, RECORDS, UNITS
 from transforms.extract import extract_with_trafilatura
-from transforms.pipeline import Context, count_rules, read_stage
-from transforms.quality import measure_documents
+from transforms.pipeline import Context, read_stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from flows.config import Settings
-    from flows.inputs import Inputs, Shard
-
-DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
-
-
-@dataclass(frozen=True)
-class Part:
-    """A run of pages in corpus order, published as one file a table and language."""
-
-    number: int
-    first_page: int
-    end_page: int
-
-
-# ---------------------------------------------------------------- 1. read
+    from flows.inputs import Shard
 
 
 def read_shard(shard: Shard, settings: Settings) -> str:
@@ -168,310 +137,6 @@ def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:
 def _writable(text: str) -> str:
     """Text that a file can hold: no halves of characters."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-# ---------------------------------------------------------------- 2. judge
-
-
-def judge(stages: list[str], settings: Settings) -> list[Part]:
-    """Number the pages of all shards, name the documents, find templates and repeats.
-
-    Reads keys only, never text. Writes `pages` (page_no, shard, page, document_id, site) and `verdicts`
-    under `Corpus.judgement`. Out: the parts to publish.
-    """
-    corpus = Corpus(settings.out)
-    pages = _number_pages(corpus, stages)
-    pages.write_parquet(corpus.judgement / "pages.parquet")
-    verdicts = pl.DataFrame(schema=_VERDICTS)
-    if not pages.is_empty():
-        keys = _keys(corpus, stages, pages).with_row_index("position")
-        templates = _find_templates(keys, settings)
-        repeats = _find_repeats(keys, templates, pages, settings)
-        verdicts = pl.concat([templates, repeats], how="diagonal").select(_VERDICTS.names())
-    verdicts.write_parquet(corpus.judgement / "verdicts.parquet")
-    size = settings.part_pages
-    starts = range(0, pages.height, size)
-    return [Part(n, start, min(start + size, pages.height)) for n, start in enumerate(starts)]
-
-
-_PAGE_NUMBERS = pl.Schema(
-    {
-        "page_no": pl.UInt32,
-        "shard": pl.UInt32,
-        "page": pl.UInt32,
-        "document_id": pl.String,
-        "site": pl.String,
-    }
-)
-_VERDICTS = pl.Schema(
-    {
-        "page_no": pl.UInt32,
-        "block": pl.UInt32,
-        "sentence": pl.UInt32,
-        "step": pl.String,
-        "rule": pl.String,
-        "pages": pl.UInt32,
-        "kept_at": pl.String,
-    }
-)
-
-
-def _number_pages(corpus: Corpus, stages: list[str]) -> pl.DataFrame:
-    """Pages in corpus order (source, place in the file), with their document ids.
-
-    Two records of one file that claim the same id are told apart by their order.
-    """
-    frames = [
-        _scan(corpus, stage, PAGES).select(
-            pl.lit(number, dtype=pl.UInt32).alias("shard"),
-            "page",
-            "source",
-            "record_id",
-            "position",
-            "site",
-        )
-        for number, stage in enumerate(stages)
-    ]
-    if not frames:
-        return pl.DataFrame(schema=_PAGE_NUMBERS)
-    pages = pl.concat(frames).collect().with_row_index("page_no")
-    # Lengths before the parts, so that no two pages make the same text of them.
-    own = pl.coalesce(pl.format("id {}", "record_id"), pl.format("at {}", "position"))
-    named = pl.format("{} {} {}", pl.col("source").str.len_bytes(), "source", own)
-    claimed = pages.with_columns(name=named)
-    copy = pl.int_range(pl.len()).over("name")
-    name = pl.format("{} {}", copy, "name")
-    hashed = name.chash.sha2_256().str.slice(0, DOCUMENT_ID_CHARS)  # type: ignore[attr-defined]
-    return claimed.select("page_no", "shard", "page", "site", document_id=hashed).select(
-        _PAGE_NUMBERS.names()
-    )
-
-
-def _keys(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.LazyFrame:
-    """What the judge sees of every sentence still kept, in corpus order."""
-    first_page = pages.group_by("shard", maintain_order=True).agg(pl.col("page_no").first())
-    offsets = dict(first_page.iter_rows())
-    return pl.concat(
-        [
-            _scan(corpus, stage, UNITS).select(
-                (pl.col("page") + offsets[number]).alias("page_no").cast(pl.UInt32),
-                *("block", "sentence", "hash", "language", "repeatable", "kind"),
-            )
-            for number, stage in enumerate(stages)
-            if number in offsets
-        ]
-    )
-
-
-def _find_templates(keys: pl.LazyFrame, settings: Settings) -> pl.DataFrame:
-    """Verdicts on lines that belong to the template of their site."""
-    if "boilerplate" in settings.skip:
-        return pl.DataFrame(schema=_VERDICTS)
-    sites = pl.scan_parquet(Corpus(settings.out).judgement / "pages.parquet")
-    fixed = pl.col("kind").is_in(FIXED_KINDS)
-    with_sites = keys.select("position", "page_no", "hash", is_fixed=fixed).join(
-        sites.select("page_no", "site").drop_nulls(), on="page_no"
-    )
-    found = find_templates(with_sites, settings.template_min_pages)
-    return (
-        keys.select("position", "page_no", "block", "sentence")
-        .join(found, on="position")
-        .sort("position")
-        .with_columns(step=pl.lit("templates"), rule=pl.lit("recurs-on-site"))
-        .collect()
-    )
-
-
-def _find_repeats(
-    keys: pl.LazyFrame, templates: pl.DataFrame, pages: pl.DataFrame, settings: Settings
-) -> pl.DataFrame:
-    """Verdicts on sentences that stand earlier in the corpus."""
-    if "repeats" in settings.skip:
-        return pl.DataFrame(schema=_VERDICTS)
-    if "position" in templates.columns:
-        keys = keys.join(templates.lazy().select("position"), on="position", how="anti")
-    found = find_repeats(keys).collect(engine="streaming").lazy()
-    places = keys.select("position", "page_no", "block", "sentence")
-    names = pages.lazy().select("page_no", "document_id")
-    kept = (
-        places.join(found.select(position="kept_position").unique(), on="position", how="semi")
-        .join(names, on="page_no")
-        .select(
-            kept_position="position",
-            kept_at=pl.format("{}:{}:{}", "document_id", "block", "sentence"),
-        )
-    )
-    return (
-        places.join(found, on="position")
-        .join(kept, on="kept_position")
-        .sort("position")
-        .with_columns(step=pl.lit("repeats"), rule=pl.lit("exact-sentence"))
-        .collect()
-    )
-
-
-def _scan(corpus: Corpus, stage: str, table: Table) -> pl.LazyFrame:
-    """A staged table of one shard, in page order."""
-    files = sorted((corpus.stages / stage / table.name).glob("*.parquet"))
-    if not files:
-        return table.empty().lazy()
-    return pl.scan_parquet(files)
-
-
-# ---------------------------------------------------------------- 3. publish
-
-
-def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) -> str:
-    """Apply the verdicts to a run of pages, and write its part of the tables to the staging folder.
-
-    `tag` goes into the file names, so that nobody mixes files of two versions. Out: the path of the
-    part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
-    """
-    corpus = Corpus(settings.out)
-    numbers = pl.scan_parquet(corpus.judgement / "pages.parquet")
-    in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
-    index = numbers.filter(in_part).drop("site").collect()
-    verdicts = pl.scan_parquet(corpus.judgement / "verdicts.parquet").filter(in_part).collect()
-    pages = _rows_of(corpus, stages, index, PAGES)
-    units = _rows_of(corpus, stages, index, UNITS)
-    actions = _rows_of(corpus, stages, index, ACTIONS_TAKEN)
-
-    place = ["page_no", "block", "sentence"]
-    judged = units.join(verdicts, on=place, how="left", maintain_order="left")
-    kept = judged.filter(pl.col("step").is_null())
-    dropped = judged.filter(pl.col("step").is_not_null()).with_columns(
-        also=pl.lit([], dtype=pl.List(pl.String)),
-        action=pl.lit("drop"),
-        before="text",
-        after=pl.lit(None, dtype=pl.String),
-    )
-    documents = _documents(pages, kept, settings)
-    ledger = (
-        pl.concat([actions, dropped], how="diagonal_relaxed")
-        .join(pages.select("page_no", "source", "record_id"), on="page_no", how="left")
-        .sort(*place, nulls_last=False, maintain_order=True)
-    )
-    sentence_id = pl.format("{}:{}:{}", "document_id", "block", "sentence")
-    name = f"part-{part.number:05d}-{tag}.parquet"
-    write_table(ledger, LEDGER, corpus.staging / LEDGER.name / name)
-    _write_by_language(documents, DOCUMENTS, corpus.staging, name)
-    _write_by_language(kept.with_columns(id=sentence_id), SENTENCES, corpus.staging, name)
-    counts = _count_published(judged, kept, dropped, pages, documents)
-    path = corpus.judgement / f"metrics-{part.number:05d}.parquet"
-    write_table(counts, METRICS, path)
-    return str(path)
-
-
-def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Rows of a staged table that belong to the pages in `index`, in corpus order."""
-    frames = []
-    for (shard,), pages in index.group_by("shard", maintain_order=True):
-        ids = pages.select("page", "page_no", "document_id").lazy()
-        scan = _scan(corpus, stages[int(str(shard))], table)
-        between = pl.col("page").is_between(pages["page"].min(), pages["page"].max())
-        frames.append(scan.filter(between).join(ids, on="page", maintain_order="left"))
-    return pl.concat(frames).collect()
-
-
-def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
-    """One row a page that has text left: its kept blocks, one a line, and what they measure."""
-    is_first = pl.col("sentence") == pl.col("sentence").first()
-    is_code = pl.col("kind") == "code"
-    lead = pl.when(~is_first | is_code).then("lead").otherwise(pl.lit(""))
-    blocks = kept.group_by("page_no", "block", maintain_order=True).agg(
-        text=pl.concat_str(lead, "text").str.join(""), n_sentences=pl.len()
-    )
-    texts = blocks.group_by("page_no", maintain_order=True).agg(
-        text=pl.col("text").str.join("\n"),
-        n_blocks=pl.len(),
-        n_sentences=pl.col("n_sentences").sum(),
-    )
-    documents = pages.join(texts, on="page_no", maintain_order="left").rename({"document_id": "id"})
-    if "quality" in settings.skip:
-        text = pl.col("text")
-        return documents.with_columns(
-            n_chars=text.str.len_chars(), n_words=text.str.count_matches(r"\S+")
-        )
-    return measure_documents(documents)
-
-
-def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: str) -> None:
-    """One file a language, in Hive folders."""
-    for (language,), rows in frame.group_by("language", maintain_order=True):
-        write_table(rows, table, staging / table.name / f"language={language}" / name)
-
-
-def _count_published(
-    judged: pl.DataFrame,
-    kept: pl.DataFrame,
-    dropped: pl.DataFrame,
-    pages: pl.DataFrame,
-    documents: pl.DataFrame,
-) -> pl.DataFrame:
-    """METRICS of the judge's steps and of publishing."""
-
-    def chars(frame: pl.DataFrame) -> int:
-        return int(frame["text"].str.len_chars().sum())
-
-    by_template = dropped.filter(step="templates")
-    left, left_chars = judged.height - by_template.height, chars(judged) - chars(by_template)
-    whole = {
-        "step": ["templates", "repeats", "quality"],
-        "rule": [None, None, None],
-        "unit": ["sentence", "sentence", "page"],
-        "units_in": [judged.height, left, pages.height],
-        "units_out": [left, kept.height, documents.height],
-        "units_dropped": [by_template.height, left - kept.height, pages.height - documents.height],
-        "units_edited": [0, 0, 0],
-        "chars_in": [chars(judged), left_chars, None],
-        "chars_out": [left_chars, chars(kept), chars(documents)],
-        "chars_dropped": [chars(by_template), left_chars - chars(kept), 0],
-    }
-    return pl.concat([pl.DataFrame(whole, schema=METRICS.schema), count_rules(dropped, "sentence")])
-
-
-def finish_tables(
-    inputs: Inputs, stages: list[str], part_metrics: list[str], tag: str, settings: Settings
-) -> pl.DataFrame:
-    """Write METRICS and QUARANTINE of the whole run, and see that no table lacks a file.
-
-    Out: METRICS.
-    """
-    corpus = Corpus(settings.out)
-    frames = [_scan(corpus, stage, METRICS) for stage in stages]
-    frames += [pl.scan_parquet(path) for path in part_metrics]
-    metrics = _sum_metrics(pl.concat([METRICS.empty().lazy(), *frames]).collect())
-    refused = pl.concat(
-        [
-            quarantine(inputs.broken),
-            *(_scan(corpus, stage, QUARANTINE).collect() for stage in stages),
-        ]
-    ).sort("source", "record", nulls_last=False)
-    name = f"part-00000-{tag}.parquet"
-    write_table(metrics, METRICS, corpus.staging / METRICS.name / name)
-    write_table(refused, QUARANTINE, corpus.staging / QUARANTINE.name / name)
-    for table in (DOCUMENTS, SENTENCES, LEDGER):
-        folder = corpus.staging / table.name
-        if not folder.is_dir():
-            place = folder / "language=und" if table.partition_by else folder
-            write_table(table.empty(), table, place / name)
-    return metrics
-
-
-def _sum_metrics(metrics: pl.DataFrame) -> pl.DataFrame:
-    """One row a (step, rule): steps in the order they ran, the step before its rules."""
-    counts = [name for name in METRICS.names if name not in ("step", "rule", "unit")]
-    return (
-        metrics.with_row_index("place")
-        .group_by("step", "rule", "unit")
-        .agg(
-            pl.col("place").min(),
-            *(pl.when(pl.col(c).count() > 0).then(pl.col(c).sum()).alias(c) for c in counts),
-        )
-        .with_columns(order=pl.col("place").min().over("step"))
-        .sort("order", "rule", nulls_last=False)
-        .select(METRICS.names)
-    )
 
 
 def forget_stages(keep: list[str], settings: Settings) -> None:

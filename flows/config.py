@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -20,6 +20,7 @@ from transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
 from transforms.boilerplate.rules import check_examples
 from transforms.errors import ConfigError, PackError, did_you_mean
 from transforms.pipeline import Options
+from transforms.signals import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
+MIN_KEY_CHARS = 16
 StepName = Literal["repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"]
 
 
@@ -59,12 +61,22 @@ class Settings(BaseSettings):
     template_min_pages: int = Field(
         5, ge=2, description="pages of a site a line must stand on to count as its template"
     )
-    mask: Annotated[tuple[Literal["email", "ip", "iban"], ...], NoDecode] = Field(
-        (), description="personal data to mask in sentences"
+    quality: Literal["off", "mark", "drop"] = Field(
+        "mark", description="measure documents, and mark or drop those that fail the profile's rules"
     )
     language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = Field(
         "cascade", description="who tells the language; cascade: cld2 and fasttext, then langdetect"
     )
+    quality_profile: Annotated[tuple[Literal["gopher", "c4", "fineweb", "all"], ...], NoDecode] = Field(
+        ("gopher", "fineweb"), description="whose rules a document must pass"
+    )
+    mask: Annotated[tuple[Literal["email", "phone", "iban", "ip"], ...], NoDecode] = Field(
+        (), description="personal data to mask in sentences, titles, authors and addresses"
+    )
+    mask_key: SecretStr | None = Field(
+        None, description="secret that tells masked values apart; from the environment alone"
+    )
+    redact_ledger: bool = Field(False, description="mask personal data in the ledger, too")
     max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
     max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
     max_page_cpu_seconds: float = Field(
@@ -76,7 +88,7 @@ class Settings(BaseSettings):
     gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
     strict: bool = Field(False, description="quarantined input fails the run")
 
-    @field_validator("skip", "packs", "mask", mode="before")
+    @field_validator("skip", "packs", "mask", "quality_profile", mode="before")
     @classmethod
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
@@ -95,6 +107,11 @@ class Settings(BaseSettings):
         del settings_cls, dotenv_settings, file_secret_settings
         return (init_settings, env_settings)
 
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles whose rules are applied, in the order of the table."""
+        return tuple(p for p in PROFILES if p in self.quality_profile or "all" in self.quality_profile)
+
     def options(self) -> Options:
         """What the transforms need to know.
 
@@ -111,6 +128,9 @@ class Settings(BaseSettings):
             min_repeat_chars=self.min_repeat_chars,
             mask=tuple(sorted(self.mask)),
             language_engine=self.language_engine,
+            mask_key=self.mask_key.get_secret_value() if self.mask_key else "",
+            redact_ledger=self.redact_ledger,
+            quality_drop=self.profiles if self.quality == "drop" and "quality" not in self.skip else (),
         )
 
 
@@ -124,11 +144,25 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     given = {key: value for key, value in flags.items() if value not in (None, ())}
     _refuse_unknown_variables()
     in_environment = {key.removeprefix(ENV_PREFIX).lower() for key in os.environ}
+    if "mask_key" in from_file:
+        raise ConfigError(f"{path}: mask_key is a secret", f"set {ENV_PREFIX}MASK_KEY instead")
     beneath = {key: value for key, value in from_file.items() if key not in in_environment}
     try:
-        return Settings(**{**beneath, **given})
+        settings = Settings(**{**beneath, **given})
     except ValidationError as error:
         raise _explain(error.errors()[0], path, from_file, given) from error
+    _check_masks(settings)
+    return settings
+
+
+def _check_masks(settings: Settings) -> None:
+    """Redacting takes out what is masked, and a key tells masks apart: neither without a mask."""
+    if not settings.mask and (settings.redact_ledger or settings.mask_key):
+        name = "redact_ledger" if settings.redact_ledger else ENV_PREFIX + "MASK_KEY"
+        raise ConfigError(f"{name}: nothing is masked", "set mask, such as email,phone,iban,ip")
+    if settings.mask_key and len(settings.mask_key.get_secret_value()) < MIN_KEY_CHARS:
+        name = ENV_PREFIX + "MASK_KEY"
+        raise ConfigError(f"{name}: too short a secret", f"take {MIN_KEY_CHARS} characters or more")
 
 
 def _refuse_unknown_variables() -> None:

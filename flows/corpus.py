@@ -224,6 +224,14 @@ def read_table(corpus: Path, table: Table) -> pl.LazyFrame:
     return pl.scan_parquet(files, hive_partitioning=False)
 
 
+def scan_stage(corpus: Corpus, stage: str, table: Table) -> pl.LazyFrame:
+    """A staged table of one shard, in page order."""
+    files = sorted((corpus.stages / stage / table.name).glob("*.parquet"))
+    if not files:
+        return table.empty().lazy()
+    return pl.scan_parquet(files)
+
+
 def resolve_corpus(path: Path) -> Path:
     """The folder that holds the tables, whether it or the output folder above it was named.
 

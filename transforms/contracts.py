@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transforms.signals import SIGNALS
+
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType
 
@@ -208,22 +210,8 @@ DOCUMENTS = Table(
         Column("n_sentences", pl.UInt32, "rows of this document in sentences"),
         Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
-        Column("mean_word_length", pl.Float32, "mean letters a word (Gopher)", True),
-        Column("symbol_word_ratio", pl.Float32, "# and ellipses a word (Gopher)", True),
-        Column(
-            "bullet_line_share",
-            pl.Float32,
-            "share of blocks that begin with a bullet (Gopher)",
-            True,
-        ),
-        Column(
-            "ellipsis_line_share",
-            pl.Float32,
-            "share of blocks that end in an ellipsis (Gopher)",
-            True,
-        ),
-        Column("alpha_word_share", pl.Float32, "share of words with a letter (Gopher)", True),
-        Column("end_punctuation_share", pl.Float32, "share of blocks that end a sentence (C4)", True),
+        *(Column(signal.name, signal.dtype, signal.meaning, nullable=True) for signal in SIGNALS),
+        Column("quality_flags", pl.List(pl.String), "rules of quality_profile it fails", nullable=True),
     ),
     key=("id",),
     partition_by="language",
@@ -267,7 +255,7 @@ LEDGER = Table(
 
 METRICS = Table(
     "metrics",
-    "one row a (step, rule); rule null: the step as a whole",
+    "one row a (step, rule, unit); rule null: the step as a whole",
     (
         Column("step", pl.String, "step of the pipeline"),
         Column("rule", pl.String, "rule; null: the whole step", nullable=True),
@@ -280,7 +268,7 @@ METRICS = Table(
         Column("chars_out", pl.Int64, "code points that went on", nullable=True),
         Column("chars_dropped", pl.Int64, "code points of dropped units"),
     ),
-    key=("step", "rule"),
+    key=("step", "rule", "unit"),
     invariants=("units_in = units_out + units_dropped", "units_out = units_in of the next step"),
 )
 

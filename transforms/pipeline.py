@@ -27,7 +27,8 @@ from transforms.contracts import (
 from transforms.dedup import add_hash
 from transforms.extract import METADATA_FIELDS, flatten_pages
 from transforms.language import mark_language
-from transforms.privacy import mask_sentences
+from transforms.privacy import Masks, mask_pages, mask_sentences, redact_actions
+from transforms.quality import measure_documents, quality_flags
 from transforms.repair import repair_lines
 from transforms.sentences import split_sentences
 
@@ -52,6 +53,9 @@ class Options:
     min_repeat_chars: int = 25
     mask: tuple[str, ...] = ()
     language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = "cascade"
+    mask_key: str = field(default="", repr=False)
+    redact_ledger: bool = False
+    quality_drop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -207,12 +211,13 @@ def cut_sentences(working: Working, context: Context) -> Outcome:
 
 
 def mask_personal_data(working: Working, context: Context) -> Outcome:
-    """Mask personal data in sentences, where the options ask for it."""
-    kinds = context.options.mask
-    if not kinds or "privacy" in context.options.skip:
+    """Mask personal data in sentences and in what is known of their pages, where asked for."""
+    masks = _masks(context.options)
+    if masks is None:
         return Outcome(working)
-    masked = mask_sentences(working.units, kinds)
-    actions = masked.filter(pl.col("masked").is_not_null()).with_columns(
+    found = pl.col("masked").is_not_null()
+    masked = mask_sentences(working.units, masks)
+    actions = masked.filter(found).with_columns(
         step=pl.lit("privacy"),
         rule=pl.col("found").list.first(),
         also=pl.col("found").list.slice(1),
@@ -220,8 +225,63 @@ def mask_personal_data(working: Working, context: Context) -> Outcome:
         before="text",
         after="masked",
     )
-    kept = masked.with_columns(text=pl.coalesce("masked", "text"))
-    return Outcome(replace(working, units=UNITS.conform(kept)), ACTIONS_TAKEN.conform(actions))
+    # Hashed anew: the hash of what was masked would let it be guessed.
+    again = add_hash(
+        masked.filter(found).with_columns(text="masked"), context.options.min_repeat_chars
+    ).select("page", "block", "sentence", "text", "hash", "repeatable")
+    units = masked.update(again, on=["page", "block", "sentence"], maintain_order="left")
+    pages, notes = mask_pages(working.pages, masks)
+    taken = [ACTIONS_TAKEN.conform(actions), ACTIONS_TAKEN.conform(notes)]
+    return Outcome(Working(pages, UNITS.conform(units)), pl.concat(taken))
+
+
+def _masks(options: Options) -> Masks | None:
+    if not options.mask or "privacy" in options.skip:
+        return None
+    return Masks(options.mask, options.mask_key)
+
+
+def drop_documents(working: Working, context: Context) -> Outcome:
+    """Drop pages whose text fails the rules of the profile, where asked for: with all they have.
+
+    The text is the page's own, before repeats of other pages are taken out of it, so that no page
+    loses a sentence to a page that goes.
+    """
+    profiles = context.options.quality_drop
+    if not profiles or working.units.is_empty():
+        return Outcome(working)
+    languages = working.pages.select("page", "language")
+    texts = join_texts(working.units, "page").join(languages, on="page", maintain_order="left")
+    flagged = measure_documents(texts).with_columns(flags=quality_flags(profiles))
+    failed = flagged.filter(pl.col("flags").list.len() > 0)
+    actions = failed.with_columns(
+        step=pl.lit("quality"),
+        rule=pl.col("flags").list.first(),
+        also=pl.col("flags").list.slice(1),
+        action=pl.lit("drop"),
+        before="text",
+    )
+    kept = working.units.join(failed.select("page"), on="page", how="anti", maintain_order="left")
+    return Outcome(replace(working, units=kept), ACTIONS_TAKEN.conform(actions))
+
+
+def join_texts(units: pl.DataFrame, page: str) -> pl.DataFrame:
+    """Put sentences together again: the blocks of a page, one a line.
+
+    In: UNITS with the column `page` names, in order. Out: one row a page, `text`, `n_blocks`,
+    `n_sentences`.
+    """
+    is_first = pl.col("sentence") == pl.col("sentence").first()
+    is_code = pl.col("kind") == "code"
+    lead = pl.when(~is_first | is_code).then("lead").otherwise(pl.lit(""))
+    blocks = units.group_by(page, "block", maintain_order=True).agg(
+        text=pl.concat_str(lead, "text").str.join(""), n_sentences=pl.len()
+    )
+    return blocks.group_by(page, maintain_order=True).agg(
+        text=pl.col("text").str.join("\n"),
+        n_blocks=pl.len(),
+        n_sentences=pl.col("n_sentences").sum(),
+    )
 
 
 STEPS = (
@@ -237,6 +297,7 @@ STEPS = (
     Step("language", "read", "block", "tell the language of block and page", tell_language),
     Step("sentences", "read", "block", "cut blocks into sentences", cut_sentences),
     Step("privacy", "read", "sentence", "mask personal data, if asked", mask_personal_data),
+    Step("quality", "read", "sentence", "drop documents that fail the rules, if asked", drop_documents),
     Step("templates", "judge", "sentence", "drop lines that recur across the pages of a site"),
     Step("repeats", "judge", "sentence", "drop sentences that stand earlier in the corpus"),
     Step("quality", "publish", "document", "measure each document"),
@@ -265,29 +326,43 @@ def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | N
         judge = partial(keep_lines, profile=context.options.profile)
     working, notes = cut_pages(records, extractor, judge)
     counts = [_count("read", "block", working.units, working.units, "raw", notes)]
-    actions = [notes]
+    taken: list[tuple[Step, Working, Working, pl.DataFrame]] = []
     for step in STEPS:
         if step.run is None:
             continue
         before = working
         outcome = step.run(before, context)
         working = outcome.working
-        if not outcome.actions.is_empty():
-            actions.append(outcome.actions)
+        taken.append((step, before, working, outcome.actions))
+    # Only now are the languages of the pages known, which say how their numbers are written.
+    done = [_redact(actions, working.pages, context.options) for *_, actions in taken]
+    for (step, before, after, _), actions in zip(taken, done, strict=True):
         if not _is_skipped(step, context.options):
-            counts.append(
-                _count(step.name, step.unit, before.units, working.units, "text", outcome.actions)
-            )
+            counts.append(_count(step.name, step.unit, before.units, after.units, "text", actions))
     return Stage(
         PAGES.conform(working.pages),
         UNITS.conform(working.units),
-        pl.concat(actions).sort("page", "block", "sentence", nulls_last=False, maintain_order=True),
+        pl.concat([notes, *done]).sort(
+            "page", "block", "sentence", nulls_last=False, maintain_order=True
+        ),
         pl.concat(counts),
     )
 
 
+def _redact(actions: pl.DataFrame, pages: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """ACTIONS_TAKEN without personal data, where asked for."""
+    masks = _masks(options)
+    if masks is None or not options.redact_ledger:
+        return actions
+    languages = pages.select("page", "language")
+    named = actions.join(languages, on="page", how="left", maintain_order="left")
+    return ACTIONS_TAKEN.conform(redact_actions(named, masks))
+
+
 def _is_skipped(step: Step, options: Options) -> bool:
     """A step that was left out has no place in METRICS; extraction is part of stripping."""
+    if step.name == "quality":
+        return not options.quality_drop
     name = "boilerplate" if step.name == "extract" else step.name
     return name in options.skip
 

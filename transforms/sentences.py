@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
 import polars as pl
 import sentencex
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 WHOLE_KINDS = ("code", "table")
 """Kinds of block that are one sentence by definition."""
@@ -40,6 +42,12 @@ MAX_ORDINAL_DIGITS = 3
 
 MAX_MARKER_DIGITS = 2
 """Longest number read as the marker of an enumerated item."""
+
+MAX_KNOWN_WORDS = 200_000
+"""Words of a language of which it is remembered what they say of a full stop."""
+
+MAX_NAME_WORDS = 4
+"""Longest name before a time stamp."""
 
 MIN_BARE_MARKERS = 3
 """Markers needed before an enumeration without punctuation between its items is believed."""
@@ -61,6 +69,7 @@ _CLOSERS = r"\"'”“’‘»«›‹)\]*_"
 _OPENERS = "\"'„“”»«‚‘›‹`([*_,"
 _OPENERS_AND_SPACES = _OPENERS + _SPACES
 # A "word" after a gap that shows the sentence going on: "40 Einw. / km²".
+_BULLETS = "•●▪◦‣■□"
 _INNER_MARKS = frozenset(".!?,;:/)]")
 _LOWER = "a-zß-öø-ÿ"
 _UPPER = "A-ZÀ-ÖØ-Þ"
@@ -78,10 +87,15 @@ _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f3
 
 # A necessary condition for a second sentence, in the common subset of Python's and Rust's
 # regular expressions, so that Polars can decide it for whole columns.
+LANDMARK_PATTERN = (
+    rf"{_EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{_SPACE}+[^\s\x1c-\x1f{_LOWER}]"
+    rf"|2[.)]{_SPACE}|\*{{3}}|[_=~#-]{{5}}|[{_BULLETS}].*[{_BULLETS}]"
+    rf"|[/.-][0-9]{{2,4}},?{_SPACE}+(?:(?:at|um){_SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
+)
 POSSIBLE_PATTERN = (
-    rf"[.!?…][{_CLOSERS}]*(?:{_SPACE}+[^\s\x1c-\x1f]|\[[0-9]|[:;])"
-    rf"|{_EMOTICON}|[{_WIDE_STOPS}\n]"
-    rf"|[{_LOWER}]{{2}}[.!?…]+[{_CLOSERS}]*[{_UPPER}]"
+    rf"[.!?…][{_CLOSERS}]*(?:{_SPACE}+[^\s\x1c-\x1f]|\[[0-9]|[:;])|[{_WIDE_STOPS}\n]"
+    rf"|[{_LOWER}]{{2}}[.!?…]+[{_CLOSERS}]*[{_UPPER}]|[\u2600-\u27bf\U0001f300-\U0001faff]"
+    rf"|{LANDMARK_PATTERN}"
 )
 
 # Possessive, and never from inside a run of stops: "!!!!" without end must cost linear time.
@@ -104,7 +118,25 @@ _GLUED_LEFT = re.compile(rf"\W*(?:[^\W\d_]+-)*[^\W\d_]*[{_LOWER}]{{2}}[.!?…]+[
 _GLUED_RIGHT = re.compile(rf"([{_UPPER}]\w*)[,;:]?")
 _ASIDE_OPEN = re.compile(r"(?<![^\s(\[–—-])[\"'„“”»«‚‘`(\[]+(?=\S)")
 _ASIDE_CLOSE = re.compile(r"(?<=\S)[\"'“”»«’‘)\]]+(?!\w)")
-_MARKER = re.compile(r"(?:(?<=\s)|^)(\d{1,2})\.(?=\s+[^\Wa-z])")
+_MARKER = re.compile(r"(\d{1,2})(?<!\S\d)(?<!\S\d\d)(?:\.(?=\s+[^\Wa-z])|\)(?=\s+\w))")
+# What ends a line of its own, where a flattener ran lines together: addresses, time stamps, rulers.
+_ADDRESS = re.compile(r"@|://|www\.")
+_RUN = re.compile(r"\S*")
+_STAMP = re.compile(
+    r"\d(?<![\w/.-].)(?:\d?[/.]\d{1,2}[/.]\d{2,4}|\d{3}-\d\d-\d\d),?\s+(?:at\s|um\s)?"
+    r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
+)
+_RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
+_BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
+_FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
+_ZONE = re.compile(r"[A-Z]{2,4}(?!\w)")
+_SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
+_BULLET_SET = frozenset(_BULLETS)
+_OPENER_SET = frozenset(_OPENERS)
+_NOTHING: frozenset[int] = frozenset()
+_NO_LANDMARKS = (_NOTHING, _NOTHING)
+_ASIDE_CLOSERS = frozenset("\"'“”»«’‘)]")
+_RULERS = ("*" * 3, "_" * 5, "=" * 5, "~" * 5, "#" * 5, "-" * 5)
 
 _KINDS = (
     "never-ends",
@@ -131,6 +163,7 @@ class SentenceRules:
     """
 
     known: bool = False
+    starts_small: bool = False
     never_ends: frozenset[str] = frozenset()
     may_end: frozenset[str] = frozenset()
     before_number: frozenset[str] = frozenset()
@@ -139,6 +172,8 @@ class SentenceRules:
     starters: frozenset[str] = frozenset()
     abbreviations: frozenset[str] = frozenset()
     suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    plain_words: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
+    word_kinds: dict[str, tuple[str, ...]] = field(default_factory=dict, repr=False, compare=False)
 
     def is_plain(self, word: str) -> bool:
         """Whether `word` is a common word with no say in whether the full stop after it ends."""
@@ -151,13 +186,27 @@ class SentenceRules:
             and not word.endswith(self.suffixes.get("never-ends", ()))
         )
 
-    def never_ends_with(self, word: str) -> bool:
-        """Whether a full stop after `word` never ends a sentence."""
-        return word in self.never_ends or word.endswith(self.suffixes.get("never-ends", ()))
+    def kinds_of(self, word: str) -> tuple[str, ...]:
+        """What `word`, or the last part of it, says of the full stop after it; empty for most words."""
+        found = self.word_kinds.get(word)
+        if found is None:
+            found = tuple(self._find_kinds(word))
+            if len(self.word_kinds) < MAX_KNOWN_WORDS:
+                self.word_kinds[word] = found
+        return found
 
-    def may_end_with(self, word: str) -> bool:
-        """Whether a full stop after `word` ends a sentence only before a starter."""
-        return word in self.may_end or word.endswith(self.suffixes.get("may-end", ()))
+    def _find_kinds(self, word: str) -> Iterator[str]:
+        for form in (word,) if word.isalnum() else (word, _last_part(word)):
+            if form in self.never_ends or form.endswith(self.suffixes.get("never-ends", ())):
+                yield "never-ends"
+            if form in self.before_number:
+                yield "before-number"
+            if form in self.may_end or form.endswith(self.suffixes.get("may-end", ())):
+                yield "may-end"
+        if _ROMAN.fullmatch(word):
+            yield "roman"
+        if (len(word) == 1 and word.isalpha()) or _LETTER_CHAIN.fullmatch(word):
+            yield "letters"
 
     def follows_ordinal(self, word: str) -> bool:
         """Whether `word` is one that ordinals are commonly written before."""
@@ -188,7 +237,8 @@ def load_rules(language: str) -> SentenceRules:
     if not source.is_file():
         return SentenceRules()
     entries = tomllib.loads(source.read_text(encoding="utf-8")).get("sentences", {})
-    return read_rules(entries.get("rule", []), f"languages/{language}.toml")
+    rules = read_rules(entries.get("rule", []), f"languages/{language}.toml")
+    return replace(rules, starts_small=entries.get("starts_small", False))
 
 
 def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRules:
@@ -230,29 +280,31 @@ def _check_rule(entry: Mapping[str, Any], where: str) -> None:
         raise LanguageRuleError(f"{where} has no example. Hint: add joins = [...] or splits = [...]")
 
 
-def sentence_spans(text: str, language: str) -> list[tuple[int, int]]:
+def sentence_spans(text: str, language: str, has_landmarks: bool | None = None) -> list[tuple[int, int]]:
     """Code-point offsets (start, end) of the sentences of one block, in order and disjoint.
 
     Agrees with `split_sentences`, whose fast path only leaves out what has no second sentence.
     Newlines always end a sentence. Spans are trimmed; everything outside them is white space.
     `language` is an ISO 639 code; an unknown one is segmented by sentencex's fallback.
+    `has_landmarks`: whether LANDMARK_PATTERN is in the text, if that is known.
     """
     if "\n" not in text:
-        return _line_spans(text, language)
+        return _line_spans(text, language, has_landmarks)
     spans: list[tuple[int, int]] = []
     offset = 0
     for line in text.split("\n"):
-        spans += [(offset + start, offset + end) for start, end in _line_spans(line, language)]
+        found = _line_spans(line, language, has_landmarks)
+        spans += [(offset + start, offset + end) for start, end in found]
         offset += len(line) + 1
     return spans
 
 
-def _line_spans(line: str, language: str) -> list[tuple[int, int]]:
-    last = len(line.rstrip())
-    ends = sentence_ends(line, language)
+def _line_spans(line: str, language: str, has_landmarks: bool | None) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
-    for end in (*ends, last):
+    ends = sentence_ends(line, language, has_landmarks)
+    ends.append(len(line.rstrip()))
+    for end in ends:
         while start < end and line[start].isspace():
             start += 1
         if start < end:
@@ -261,42 +313,122 @@ def _line_spans(line: str, language: str) -> list[tuple[int, int]]:
     return spans
 
 
-def sentence_ends(text: str, language: str) -> list[int]:
+def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -> list[int]:
     """Offsets within `text` at which a sentence ends and another one follows, ascending."""
     rules = load_rules(language)
     proposed = _proposed_ends(text, language)
     count = len(proposed)
-    markers, ends = _enumeration(text, rules)
-    ends.update(_emoticon_ends(text, rules))
+    markers, more = _landmarks(text, rules) if has_landmarks is not False else _NO_LANDMARKS
+    ends: list[int] = []
     at = 0
     for match in _GAP.finditer(text):
         start, end = match.span()
         while at < count and proposed[at] <= start:
             if _ends_without_space(text, proposed[at], rules):
-                ends.add(proposed[at])
+                ends.append(proposed[at])
             at += 1
-        is_proposed = False
+        is_proposed = at < count and proposed[at] <= end
         while at < count and proposed[at] <= end:
-            is_proposed = True
             at += 1
-        if start in markers:
+        if start in markers or (not is_proposed and _goes_on(text, start, end)):
             continue
         if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, rules):
-            ends.add(end)
+            ends.append(end)
             continue
-        word, follower = _word_before(text, start), _word_after(text, end)
-        gap = _Gap(start, end, match["stop"], word, follower, is_proposed)
+        gap = _Gap(
+            start, end, match["stop"], _word_before(text, start), _word_after(text, end), is_proposed
+        )
         if _ends_sentence(text, gap, language, rules):
-            ends.add(end)
-    ends.update(end for end in proposed[at:] if _ends_without_space(text, end, rules))
-    return sorted(ends)
+            ends.append(end)
+    ends += [end for end in proposed[at:] if _ends_without_space(text, end, rules)]
+    return sorted({*ends, *more}) if more else ends
+
+
+def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], AbstractSet[int]]:
+    """What ends sentences besides their punctuation.
+
+    Out: offsets of full stops that belong to the markers of a list, and the ends found.
+    """
+    stops: AbstractSet[int] = _NOTHING
+    ends: set[int] = set()
+    if not rules.known:
+        return stops, ends
+    if ("1." in text and "2." in text) or ("1)" in text and "2)" in text):
+        stops, ends = _enumeration(text, rules)
+    if ":" in text or ";" in text:
+        ends.update(match.end() for match in _EMOTICON_END.finditer(text))
+        ends.update(_stamp_ends(text, rules))
+    if "@" in text or "://" in text or "www." in text:
+        ends.update(_address_ends(text, rules))
+    if any(ruler in text for ruler in _RULERS):
+        ends.update(_ruler_ends(text))
+    if text.lstrip()[:1] in _BULLET_SET:
+        ends.update(len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
+    return stops, ends
+
+
+def _address_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends of e-mail and web addresses after which a sentence or a field of a form begins."""
+    at = 0
+    while address := _ADDRESS.search(text, at):
+        at = _end_of_run(text, address.end())
+        last = text[at - 1]
+        if at == len(text) or not (last.isalnum() or last in "/>]_"):
+            continue
+        follower = _word_after(text, at)
+        is_bracketed = last == ">" and address[0] == "@" and follower[:1].isupper()
+        if is_bracketed or follower in rules.starters or _FIELD.match(text, at):
+            yield at
+
+
+def _end_of_run(text: str, at: int) -> int:
+    """Where the run without white space around `at` ends."""
+    run = _RUN.match(text, at)
+    return run.end() if run else at
+
+
+def _stamp_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends of a date with a time ("08/16/2000 12:05 PM") before a capital, and of a name before it."""
+    for match in _STAMP.finditer(text):
+        after = text[match.end() : match.end() + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
+        if after and (not after[0].isupper() or _ZONE.match(after)):
+            continue
+        yield match.end()
+        before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()]
+        names = _SENTENCE_BREAK.split(before)[-1].split()
+        are_names = all(name[0].isupper() or "@" in name for name in names)
+        if 1 <= len(names) <= MAX_NAME_WORDS and are_names and names[0] not in rules.starters:
+            yield len(text[: match.start()].rstrip())
+
+
+def _ruler_ends(text: str) -> Iterator[int]:
+    """Both ends of a line drawn with characters; *** ends what stands before it."""
+    for match in _RULER.finditer(text):
+        if not match[1] and _word_after(text, match.end())[:1].islower():
+            continue
+        yield match.end()
+        before = text[: match.start()].rstrip()
+        if before and match[1] and text[match.start() - 1].isspace():
+            yield len(before)
+
+
+def _goes_on(text: str, stop: int, end: int) -> bool:
+    """Whether a full stop that nobody proposed stands before a small letter: cheap to tell."""
+    is_small = text[end + 1].islower() and text[end + 1 : end + 4].islower()
+    return is_small and text[stop] == "." and text[end - 1] not in "!?"
 
 
 def _is_beyond_doubt(text: str, stop: int, rules: SentenceRules) -> bool:
     """Whether no rule could object to a proposed end: so it is in most gaps, and this is cheap."""
     if text[stop] != ".":
         return True
-    return rules.is_plain(text[text.rfind(" ", max(0, stop - CONTEXT_CHARS), stop) + 1 : stop])
+    word = text[text.rfind(" ", max(0, stop - CONTEXT_CHARS), stop) + 1 : stop]
+    known = rules.plain_words.get(word)
+    if known is None:
+        known = rules.is_plain(word)
+        if len(rules.plain_words) < MAX_KNOWN_WORDS:
+            rules.plain_words[word] = known
+    return known
 
 
 def _proposed_ends(text: str, language: str) -> list[int]:
@@ -304,13 +436,19 @@ def _proposed_ends(text: str, language: str) -> list[int]:
 
     The end of the text is not among them.
     """
+    if len(text) > MAX_PIECE_CHARS:
+        pieces = [part for _, piece in _pieces(text) for part in sentencex.segment(language, piece)]
+    else:
+        pieces = sentencex.segment(language, text)
     ends: list[int] = []
-    for offset, piece in _pieces(text):
-        start = offset
-        for sentence in sentencex.segment(language, piece):
-            ends.append(start + len(_without_orphans(sentence.rstrip())))
-            start += len(sentence)
-    return ends[:-1]
+    start = 0
+    for sentence in pieces[:-1]:
+        bare = sentence.rstrip()
+        if bare[-1:] in _OPENER_SET:
+            bare = _without_orphans(bare)
+        ends.append(start + len(bare))
+        start += len(sentence)
+    return ends
 
 
 def _without_orphans(sentence: str) -> str:
@@ -318,13 +456,6 @@ def _without_orphans(sentence: str) -> str:
     while len(sentence) > 1 and sentence[-1] in _OPENERS and sentence[-2].isspace():
         sentence = sentence[:-1].rstrip()
     return sentence
-
-
-def _emoticon_ends(text: str, rules: SentenceRules) -> Iterator[int]:
-    """Ends of sentences closed by an emoticon alone ("All was well :-) We left")."""
-    if rules.known and (":" in text or ";" in text):
-        for match in _EMOTICON_END.finditer(text):
-            yield match.end()
 
 
 def _pieces(text: str) -> Iterator[tuple[int, str]]:
@@ -374,7 +505,7 @@ def _word_after(text: str, start: int) -> str:
     """The first word after `start`, without opening marks; one character if it is no word."""
     context = text[start : start + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
     word = _WORD.match(context)
-    return word[0] if word else context[:1]
+    return word[0].replace("’", "'") if word else context[:1]
 
 
 def _ends_sentence(text: str, gap: _Gap, language: str, rules: SentenceRules) -> bool:
@@ -384,7 +515,7 @@ def _ends_sentence(text: str, gap: _Gap, language: str, rules: SentenceRules) ->
         verdict = _judge_full_stop(text, gap, rules)
         if verdict is not None:
             return verdict
-    return _judge_follower(text, gap, language)
+    return _judge_follower(text, gap, language, rules)
 
 
 def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
@@ -392,17 +523,29 @@ def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
     word = gap.word
     if word.isdigit():
         return _judge_number(text, gap, rules)
+    kinds = rules.kinds_of(word)
+    if not kinds:
+        return None
     starts = gap.follower in rules.starters
-    for form in (word,) if word.isalnum() else (word, _last_part(word)):
-        if rules.never_ends_with(form):
+    for kind in kinds:
+        if kind == "never-ends":
             return False
-        if form in rules.before_number and _is_number(gap.follower):
+        # "I" is a number after "Vol.", and somebody after a word that may end a sentence.
+        is_person = starts and "may-end" in kinds
+        if kind == "before-number" and _is_number(gap.follower) and not is_person:
             return False
-        if rules.may_end_with(form):
+        if kind == "may-end":
             return starts
-    if _ROMAN.fullmatch(word):
-        return starts or (gap.proposed and not _follows_lead(text, gap, rules) and len(word) == 1)
-    if (len(word) == 1 and word.isalpha()) or _LETTER_CHAIN.fullmatch(word):
+    return _judge_letters(text, gap, rules, kinds)
+
+
+def _judge_letters(text: str, gap: _Gap, rules: SentenceRules, kinds: tuple[str, ...]) -> bool | None:
+    """Whether a full stop after a Roman number, or after single letters, ends a sentence."""
+    starts = gap.follower in rules.starters
+    if "roman" in kinds:
+        is_letter = gap.proposed and not _follows_lead(text, gap, rules) and len(gap.word) == 1
+        return starts or is_letter
+    if "letters" in kinds:
         return starts and _is_capitalised_before(text, gap)
     return None
 
@@ -440,18 +583,21 @@ def _judge_number(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
     if not is_year and rules.follows_ordinal(follower):
         return False
     previous = _previous_word(text, gap)
-    if len(gap.word) <= MAX_MARKER_DIGITS and (not previous or previous[-1] in ".!?:"):
+    is_named = previous.lstrip(_OPENERS).rstrip(".") in rules.before_number  # "Nr. 3."
+    if len(gap.word) <= MAX_MARKER_DIGITS and not is_named and (not previous or previous[-1] in ".!?:"):
         return False
     if follower in rules.starters or is_year:
         return True
     return False if _follows_lead(text, gap, rules) else None
 
 
-def _judge_follower(text: str, gap: _Gap, language: str) -> bool:
+def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -> bool:
     """Decides by what comes after the gap, where the word before it is not conclusive."""
     follower = gap.follower
     first = follower[:1]
     if first.islower():
+        if rules.starts_small and _is_loud(text, gap):
+            return True
         return _may_start_small(text, gap) and _is_ordinary(gap.word, language)
     if gap.proposed:
         return first not in _INNER_MARKS
@@ -461,7 +607,17 @@ def _judge_follower(text: str, gap: _Gap, language: str) -> bool:
         return False
     if gap.stop == "." and not _is_ordinary(gap.word, language):
         return False
-    return not _in_short_aside(text, gap.start)
+    # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
+    at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in _ASIDE_CLOSERS else gap.start
+    return not _in_short_aside(text, at)
+
+
+def _is_loud(text: str, gap: _Gap) -> bool:
+    """Whether the gap is a question or a cry that nobody quotes; a lone ! may be part of a name."""
+    stop = gap.stop
+    if text[gap.end - 1] not in "!?":
+        return False
+    return "?" in stop or len(stop) > 1 or gap.proposed or text[gap.start - 1].isspace()
 
 
 def _may_start_small(text: str, gap: _Gap) -> bool:
@@ -512,8 +668,6 @@ def _enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
     """
     stops: set[int] = set()
     ends: set[int] = set()
-    if not rules.known or "1." not in text or "2." not in text:
-        return stops, ends
     for chain in _ascending(text, rules):
         for marker in chain:
             last = text[marker.start() - 2 : marker.start() - 1]
@@ -524,15 +678,15 @@ def _enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
 
 
 def _ascending(text: str, rules: SentenceRules) -> list[list[re.Match[str]]]:
-    """The runs of two or more markers that count upwards from 1 one by one."""
+    """The runs of two or more markers of one kind that count upwards from 1 one by one."""
     runs: list[list[re.Match[str]]] = [[]]
     for marker in _MARKER.finditer(text):
         number = int(marker[1])
-        if _is_ordinal(text, marker, rules):
+        if marker[0][-1] == "." and _is_ordinal(text, marker, rules):
             continue
         if number == 1:
             runs.append([marker])
-        elif number == len(runs[-1]) + 1:
+        elif number == len(runs[-1]) + 1 and marker[0][-1] == runs[-1][0][0][-1]:
             runs[-1].append(marker)
     return [run for run in runs if len(run) > 1]
 
@@ -586,14 +740,20 @@ def _whole_blocks(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
     """The sentences of blocks that may hold several, block by block."""
-    owners: list[int] = []
+    counts: list[int] = []
     starts: list[int] = []
     leads: list[str] = []
     texts: list[str] = []
-    for owner, (text, language) in enumerate(rows.select("text", "language").iter_rows()):
+    chosen = rows.select(
+        "text",
+        pl.col("language").fill_null(""),
+        landmarks=pl.col("text").str.contains(LANDMARK_PATTERN),
+    )
+    for text, language, has_landmarks in chosen.iter_rows():
+        spans = sentence_spans(text, language, has_landmarks)
+        counts.append(len(spans))
         previous = 0
-        for start, end in sentence_spans(text, language or ""):
-            owners.append(owner)
+        for start, end in spans:
             starts.append(start)
             leads.append(text[previous:start])
             texts.append(text[start:end])
@@ -602,13 +762,15 @@ def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
         {"from": starts, "lead": leads, "text": texts},
         schema={"from": pl.UInt32, "lead": pl.String, "text": pl.String},
     )
-    origin = rows.select("row", "page", "block", "start")[owners]
+    count = np.array(counts, np.int64)
+    origin = rows.select("row", "page", "block", "start")[np.repeat(np.arange(len(count)), count)]
+    number = np.arange(len(starts)) - np.repeat(np.cumsum(count) - count, count)
     page_start = pl.col("start") + pl.col("from")
     return pl.concat([origin, cut], how="horizontal").select(
         "row",
         "page",
         "block",
-        sentence=pl.int_range(pl.len(), dtype=pl.UInt32).over("row"),
+        sentence=pl.Series(number, dtype=pl.UInt32),
         start=page_start,
         end=page_start + pl.col("text").str.len_chars(),
         lead="lead",

@@ -13,8 +13,13 @@ MAY_IMPORT = {
     "expectations": {"expectations", "transforms"},
     "flows": {"flows", "expectations", "transforms"},
 }
-# What expectations may know of transforms: the tables, and what the hash of a text is.
-SHARED_DEFINITIONS = ("transforms.contracts", "transforms.errors", "transforms.dedup")
+# What expectations may know of transforms: the tables, what the hash of a text is, the signals.
+SHARED_DEFINITIONS = (
+    "transforms.contracts",
+    "transforms.errors",
+    "transforms.dedup",
+    "transforms.signals",
+)
 NOT_IN_TRANSFORMS = {
     "prefect",
     "great_expectations",

@@ -1,6 +1,7 @@
 import pytest
 
 from flows.config import load_settings
+from flows.fingerprint import settings_version
 from transforms.errors import ConfigError
 
 
@@ -40,3 +41,44 @@ def test_the_environment_is_named_too(monkeypatch):
 def test_lists_in_the_environment(monkeypatch):
     monkeypatch.setenv("REINSCHRIFT_SKIP", "repeats, privacy")
     assert load_settings().skip == ("repeats", "privacy")
+
+
+def test_the_secret_comes_from_the_environment_alone(tmp_path, monkeypatch):
+    file = tmp_path / "reinschrift.toml"
+    file.write_text('mask = ["email"]\nmask_key = "0123456789abcdef"')
+    with pytest.raises(ConfigError, match="REINSCHRIFT_MASK_KEY"):
+        load_settings(file)
+    file.write_text('mask = ["email"]')
+    monkeypatch.setenv("REINSCHRIFT_MASK_KEY", "0123456789abcdef")
+    settings = load_settings(file)
+    assert settings.options().mask_key == "0123456789abcdef"
+    assert "0123456789abcdef" not in f"{settings!r} {settings.options()!r}"
+
+
+@pytest.mark.parametrize(
+    ("given", "key", "says"),
+    [
+        ({"redact_ledger": True}, "", "redact_ledger: nothing is masked"),
+        ({}, "0123456789abcdef", "MASK_KEY: nothing is masked"),
+        ({"mask": ("email",)}, "short", "16 characters"),
+    ],
+)
+def test_settings_that_would_mask_nothing_are_refused(monkeypatch, given, key, says):
+    if key:
+        monkeypatch.setenv("REINSCHRIFT_MASK_KEY", key)
+    with pytest.raises(ConfigError, match=says):
+        load_settings(**given)
+
+
+def test_profiles_stand_in_the_order_of_the_table(monkeypatch):
+    monkeypatch.setenv("REINSCHRIFT_QUALITY_PROFILE", "fineweb,gopher")
+    assert load_settings().profiles == ("gopher", "fineweb")
+    assert load_settings(quality_profile=("all",)).profiles == ("gopher", "c4", "fineweb")
+
+
+def test_the_key_decides_what_comes_out():
+    def version(key):
+        settings = load_settings(mask=("email",), mask_key=key)
+        return settings_version(settings, settings.options())
+
+    assert version("a" * 16) == version("a" * 16) != version("b" * 16)

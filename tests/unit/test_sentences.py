@@ -30,6 +30,8 @@ FRAGMENTS = (
     ".", "!", "?", "…", "...", ":", ";", "[1]", "„", "“", "”", "»", "«", '"', "'", "(", ")", "``",
     "''", ":-)", "😀", " ", "  ", "\t", "\n", "\u00a0", "\u2028", "\x1c", "\x00", "\u200f", "שלום",
     "。", "日本", "U.S.", "Nr.", "Ende.Der", "www.example.org", "iPhone", "e\u0301", "ß",
+    "a@b.org", "<a@b.org>", "https://a.org/b", "08/16/2000 12:05 PM", "16.08.2000 um 12:05", "*****", "1)",
+    "2)", "3)", "•", "Web:", "(Applause.)", "?", "Name",
 )  # fmt: skip
 
 any_text = st.one_of(
@@ -158,7 +160,29 @@ def test_no_blocks_give_no_sentences() -> None:
     assert dict(split_sentences(block_frame([])).schema) == SENTENCES_SCHEMA
 
 
-@pytest.mark.parametrize("unit", ["x", "„", "(", '"', "A.", "!", ". ", "1. 2. ", "‚A. ", "(A. "])
+@pytest.mark.parametrize(
+    "unit",
+    [
+        "x",
+        "„",
+        "(",
+        '"',
+        "A.",
+        "!",
+        ". ",
+        "1. 2. ",
+        "‚A. ",
+        "(A. ",
+        "@",
+        "a@b ",
+        "www.",
+        "*****",
+        "***** ",
+        "1) 2) ",
+        "• a ",
+        "1.1.2000 12:00 ",
+    ],
+)
 def test_a_line_without_end_costs_linear_time(unit: str) -> None:
     text = (unit * 200_000)[:200_000]
     began = time.process_time()

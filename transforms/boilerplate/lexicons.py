@@ -123,3 +123,12 @@ def load_lexicon() -> Lexicon:
         lanes=sets.view(np.uint64),
         phrases=phrases,
     )
+
+
+@functools.cache
+def function_words(language: str) -> tuple[str, ...]:
+    """The function words of a language, ISO 639-1; none for a language without a lexicon."""
+    for entry in _read_entries():
+        if entry["language"] == language:
+            return tuple(sorted(set(entry["function_words"].split())))
+    return ()
