@@ -6,10 +6,14 @@ marks are made alike. Letters, case, diacritics, digits and words count: *schön
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+import numpy as np
 import polars as pl
 import polars_hash  # noqa: F401 - registers Expr.nchash
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 UNREPEATABLE_KINDS = ("code", "table")  # a line of code or a cell has its meaning from its place
@@ -19,25 +23,37 @@ QUOTES = {
 }
 
 
+_COMPOSABLE = r"[\p{M}\u{1100}-\u{11FF}\u{F900}-\u{FAFF}\u{2126}\u{212A}\u{212B}]"
+_SPACED = r"\s\s+|[^\S ]"
+_LOOK = rf"{_SPACED}|{_COMPOSABLE}|[{''.join(QUOTES)}]"
+
+
 def normalise(text: pl.Expr) -> pl.Expr:
     """What is compared: composed (NFC), white space single, quotation marks plain.
 
-    Most lines need none of it, and looking is far cheaper than rewriting.
+    Looking costs a tenth of rewriting, and few sentences need any of it, so only those are rewritten.
     """
-    spaced = text.str.strip_chars()
-    composed = (
-        pl.when(
-            spaced.str.contains(r"\p{M}|[\u{1100}-\u{11FF}\u{F900}-\u{FAFF}\u{2126}\u{212A}\u{212B}]")
-        )
-        .then(spaced.str.normalize("NFC"))
-        .otherwise(spaced)
-    )
+    return text.map_batches(_normalise, return_dtype=pl.String, is_elementwise=True)
+
+
+def _normalise(texts: pl.Series) -> pl.Series:
+    return _rewrite(texts.str.strip_chars(), _LOOK, _rewrite_all)
+
+
+def _rewrite_all(texts: pl.Series) -> pl.Series:
+    composed = _rewrite(texts, _COMPOSABLE, lambda some: some.str.normalize("NFC"))
     quoted = composed.str.replace_many(list(QUOTES), list(QUOTES.values()))
-    return (
-        pl.when(quoted.str.contains(r"\s\s|[^\S ]"))
-        .then(quoted.str.replace_all(r"\s+", " "))
-        .otherwise(quoted)
-    )
+    return _rewrite(quoted, _SPACED, lambda some: some.str.replace_all(_SPACED, " "))
+
+
+def _rewrite(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """The texts, those in which `pattern` occurs changed."""
+    where = texts.str.contains(pattern).arg_true()
+    if where.is_empty():
+        return texts
+    source = np.arange(len(texts), dtype=np.uint32)
+    source[where.to_numpy()] = np.arange(len(texts), len(texts) + len(where), dtype=np.uint32)
+    return pl.concat([texts, change(texts.gather(where))]).gather(pl.Series(source))
 
 
 def add_hash(sentences: Frame, min_chars: int) -> Frame:
