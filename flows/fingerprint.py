@@ -46,6 +46,7 @@ def code_version() -> str:
 def settings_version(settings: Settings, options: Options) -> str:
     """A hash of the settings that decide what is kept, and of the code."""
     values = settings.model_dump(mode="json", exclude=set(WITHOUT_EFFECT))
-    values["skip"], values["mask"] = sorted(values["skip"]), sorted(values["mask"])
+    for name in ("skip", "mask", "repeat_units", "near_units"):
+        values[name] = sorted(values[name])
     told = repr((sorted(values.items()), options.packs, code_version()))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
