@@ -47,7 +47,7 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     context, version = _context(settings)
     name = f"{shard.key}-{version[:16]}"
     stages = Corpus(settings.out).stages
-    if _is_whole(stages / name):
+    if is_whole(stages / name):
         return name
     part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -73,7 +73,7 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     return name
 
 
-def _is_whole(stage: Path) -> bool:
+def is_whole(stage: Path) -> bool:
     """Whether a cached stage is there, and every file of it can be opened."""
     try:
         for file in stage.rglob("*.parquet"):

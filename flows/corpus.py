@@ -80,6 +80,11 @@ class Corpus:
         return self.out / "removed.jsonl"
 
     @property
+    def last_run(self) -> Path:
+        """What the published corpus was made from."""
+        return self.home / "last_run.json"
+
+    @property
     def judgement(self) -> Path:
         """What the judge stage of the run in progress found."""
         return self.home / "judgement"

@@ -379,6 +379,8 @@ class Bench:
         pairs = pl.DataFrame(
             {f"{n}": sides[0][n] for n in place} | {f"kept_{n}": sides[1][n] for n in place}
         )
+        if pairs.is_empty():
+            return []
         touched = pl.concat(
             [pairs.select(place), pairs.select(pl.col("^kept_.*$").name.map(lambda n: n[5:]))]
         )
@@ -533,6 +535,8 @@ def _keys(units: pl.DataFrame) -> pl.DataFrame:
 
 def _block_keys(units: pl.DataFrame, min_chars: int) -> NDArray[Any]:
     """Keys of blocks; those that may count as repeats."""
+    if units.is_empty():
+        return np.zeros(0, dtype=_KEY)
     keys = _keys(units)
     new = (pl.col("page_no") != pl.col("page_no").shift()) | (pl.col("block") != pl.col("block").shift())
     starts = keys.select(new.fill_null(value=True)).to_series().arg_true().to_numpy().astype(np.int64)

@@ -6,17 +6,21 @@ OUT/removed.jsonl, one line a removal: its kind (id, source, url, record), its n
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flows.corpus import Corpus, explain_os_error
+from flows.corpus import Corpus, explain_os_error, read_table
+from transforms.contracts import DOCUMENTS, LEDGER
 from transforms.errors import ReinschriftError
 from transforms.urls import canonical_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
+
+    from flows.last_run import LastRun
 
 KINDS = ("id", "source", "url", "record")
 FIELDS = ("kind", "name", "date", "reason")
@@ -95,3 +99,66 @@ def is_removed(removals: Iterable[Removal], page_id: pl.Expr) -> pl.Expr:
         "record": pl.col("record_id"),
     }
     return pl.any_horizontal(columns[kind].is_in(names[kind]).fill_null(value=False) for kind in KINDS)
+
+
+def add_removal(name: str, day: str, reason: str) -> Callable[[Corpus, LastRun | None], None]:
+    """Put the pages that go by `name` on the list. Raises RemovalError where there are none."""
+
+    def change(corpus: Corpus, last: LastRun | None) -> None:
+        now = read_removals(corpus)
+        wanted = [Removal(kind, called, day, reason) for kind, called in _readings(name)]
+        found = next((one for one in wanted if _is_known(corpus, last, one)), None)
+        if found is None:
+            raise RemovalError(
+                f"no page of {corpus.out} is named {name!r}",
+                "name a source, a URL, an id or a record id",
+            )
+        if (found.kind, found.name) not in told(now):
+            write_removals(corpus, [*now, found])
+
+    return change
+
+
+def undo_removal(name: str) -> Callable[[Corpus, LastRun | None], None]:
+    """Take what goes by `name` off the list. Raises RemovalError where it is not on it."""
+
+    def change(corpus: Corpus, last: LastRun | None) -> None:
+        del last
+        now = read_removals(corpus)
+        left = [one for one in now if (one.kind, one.name) not in _readings(name)]
+        if len(left) == len(now):
+            names = ", ".join(one.name for one in now[-5:]) or "nothing"
+            raise RemovalError(f"{name!r} is not on {corpus.removals}", f"on it: {names}")
+        write_removals(corpus, left)
+
+    return change
+
+
+def _readings(name: str) -> list[tuple[str, str]]:
+    """What a name may mean, the likeliest first."""
+    url = str(pl.select(canonical_url(pl.lit(name))).item())
+    return [
+        ("id", name),
+        ("source", name),
+        ("source", os.path.normpath(name)),
+        ("url", url),
+        ("record", name),
+    ]
+
+
+def _is_known(corpus: Corpus, last: LastRun | None, removal: Removal) -> bool:
+    """Whether any page is meant: of those last read, or of those published."""
+    if last is not None and all((corpus.stages / stage).is_dir() for stage in last.stages):
+        from flows.judge import number_pages
+
+        return bool(number_pages(corpus, last.stages, [removal])["is_removed"].any())
+    if not corpus.current.exists():
+        return False
+    folder = corpus.current.resolve()
+    documents = read_table(folder, DOCUMENTS).select("id", "source", "record_id", "url")
+    gone = read_table(folder, LEDGER).select(
+        "source", "record_id", id="document_id", url=pl.lit(None, dtype=pl.String)
+    )
+    pages = pl.concat([documents, gone], how="diagonal")
+    hit = is_removed([removal], pl.col("id"))
+    return not pages.filter(hit).head(1).collect().is_empty()

@@ -13,6 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.conservation import lost_lines
+from flows.corpus import Corpus
+from flows.removals import Removal, write_removals
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
 GERMAN = st.sampled_from(
@@ -143,6 +145,30 @@ def test_increments_equal_a_fresh_run(history: list[dict[str, str]]) -> None:
             grown = shop.corpus("grown", near_threshold=0.6, part_pages=2)
         fresh = shop.corpus("fresh", near_threshold=0.6, part_pages=2)
         assert file_hashes(grown) == file_hashes(fresh)
+
+
+@relaxed
+@given(st.lists(st.tuples(SITES, st.sets(NAMES, max_size=2)), min_size=2, max_size=3), st.data())
+def test_removals_are_increments(history: list[tuple[dict[str, str], set[str]]], data) -> None:
+    """The same when pages are taken down in between, and given back."""
+    mode = data.draw(st.sampled_from(["drop", "mark"]))
+    options = {
+        "near_threshold": 0.6,
+        "repeats_mode": mode,
+        "repeat_units": ("page", "block", "sentence"),
+    }
+    with tempfile.TemporaryDirectory() as root:
+        shop = Workshop(root)
+        for pages, removed in history:
+            shop.write(pages)
+            gone = [Removal("source", str(shop.site / name), "2024-05-01", "") for name in removed]
+            for name in ("grown", "fresh"):
+                (shop.root / name).mkdir(exist_ok=True)
+                write_removals(Corpus(shop.root / name), gone)
+            grown = shop.corpus("grown", **options)
+        assert file_hashes(grown) == file_hashes(shop.corpus("fresh", shard_bytes=50, **options))
+        sources = {*read_corpus(grown)["sentences"]["document_id"]}
+        assert sources.isdisjoint(read_corpus(grown)["ledger"].filter(step="removals")["document_id"])
 
 
 @relaxed
