@@ -53,6 +53,7 @@ VERDICT = np.dtype(
     + [(name, "<u4") for name in ("kept_page", "kept_block", "kept_sentence")]
 )
 _PLACE = ("page_no", "block", "sentence")
+_KEPT = ("kept_page", "kept_block", "kept_sentence")
 _SPOT = np.dtype([(name, "<u4") for name in _PLACE])
 _KEY = np.dtype([("key", "<u8"), ("high", "<u8"), *((p, "<u4") for p in _PLACE), ("is_gone", "?")])
 _LINE = np.dtype([("hash", "<u8"), ("site", "<u4"), *((p, "<u4") for p in _PLACE), ("is_fixed", "?")])
@@ -479,11 +480,36 @@ class Bench:
             similarity=pl.Series(self.similarity).fill_nan(None),
             cluster_size=pl.Series(sizes, dtype=pl.UInt32),
         ).write_parquet(self.corpus.judgement / "pages.parquet", row_group_size=PAGES_A_ROW_GROUP)
+        moved = self._moved_owners()
         for part in self.parts:
-            np.save(
-                self.corpus.judgement / f"verdicts-{part.number:05d}.npy",
-                self.verdicts.read(part.number),
-            )
+            path = self.corpus.judgement / f"verdicts-{part.number:05d}.npy"
+            np.save(path, _follow(self.verdicts.read(part.number), moved))
+
+    def _moved_owners(self) -> pl.DataFrame:
+        """Sentences of blocks that stay, which repeat other sentences themselves: those others.
+
+        Out: `kept_page`, `kept_block`, `kept_sentence`, and the same names with `_then`.
+        """
+        found = []
+        if "block" in self.settings.repeat_units:
+            for part in self.parts:
+                rows = self.verdicts.read(part.number)
+                found.append(rows[rows["rule"] == SENTENCE])
+        rows = np.concatenate([np.empty(0, dtype=VERDICT), *found])
+        then = {f"{name}_then": rows[name] for name in _KEPT}
+        return pl.DataFrame({kept: rows[own] for own, kept in zip(_PLACE, _KEPT, strict=True)} | then)
+
+
+def _follow(verdicts: NDArray[Any], moved: pl.DataFrame) -> NDArray[Any]:
+    """The verdicts, those on blocks naming copies that stay."""
+    at = np.flatnonzero(verdicts["rule"] == BLOCK)
+    if moved.is_empty() or not len(at):
+        return verdicts
+    kept = pl.DataFrame({name: verdicts[name][at] for name in _KEPT})
+    then = kept.join(moved, on=_KEPT, how="left", maintain_order="left")
+    for name in _KEPT:
+        verdicts[name][at] = then.select(pl.coalesce(f"{name}_then", name)).to_series().to_numpy()
+    return verdicts
 
 
 @dataclass(frozen=True)
