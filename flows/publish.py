@@ -26,12 +26,14 @@ from transforms.pipeline import count_rules
 from transforms.quality import measure_documents
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from flows.config import Settings
     from flows.inputs import Inputs
     from flows.judge import Part
 
+MAX_METRICS_ROWS = 1_000_000
 _PLACE = ("page_no", "block", "sentence")
 
 
@@ -243,9 +245,9 @@ def finish_tables(
     Out: METRICS.
     """
     corpus = Corpus(settings.out)
-    read = [_read_metrics(corpus, stages, pages) for pages in _pages_by_shard(corpus)]
-    counts = [METRICS.empty(), *read, *map(pl.read_parquet, part_metrics), _count_removed(corpus)]
-    metrics = _sum_metrics(pl.concat(counts))
+    read = _sum_in_turn(_read_metrics(corpus, stages, pages) for pages in _pages_by_shard(corpus))
+    published = [pl.read_parquet(path) for path in part_metrics]
+    metrics = _sum_metrics(pl.concat([read, *published, _count_removed(corpus)]))
     refused = pl.concat(
         [
             quarantine(inputs.broken),
@@ -273,11 +275,21 @@ def _pages_by_shard(corpus: Corpus) -> list[pl.DataFrame]:
 
 
 def _read_metrics(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.DataFrame:
-    """METRICS of the read stage of one shard, but for pages taken down, which count as never read."""
+    """PAGE_METRICS of one shard, but for pages taken down, which count as never read."""
     files = stage_files(corpus, stages[pages["shard"][0]], PAGE_METRICS)
     removed = pages.filter(rule="removed")["page"]
-    counts = pl.concat([pl.read_parquet(file) for file in files])
-    return _sum_metrics(counts.filter(~pl.col("page").is_in(removed.implode())))
+    counts = pl.read_parquet(files)
+    return counts.filter(~pl.col("page").is_in(removed.implode())) if len(removed) else counts
+
+
+def _sum_in_turn(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """METRICS summed as they come, a bounded number of rows at a time."""
+    waiting = [METRICS.empty()]
+    for frame in counts:
+        waiting.append(frame.select(METRICS.names))
+        if sum(part.height for part in waiting) >= MAX_METRICS_ROWS:
+            waiting = [_sum_metrics(pl.concat(waiting))]
+    return _sum_metrics(pl.concat(waiting))
 
 
 def _count_removed(corpus: Corpus) -> pl.DataFrame:
