@@ -114,13 +114,12 @@ def duckdb_repeats(lines: pl.Series, key: str) -> int:
     table = lines.to_frame().with_row_index("n").to_arrow()
     query = f"""
         select count(*) from (
-            select row_number() over (partition by {key} order by n) as copy from table
+            select row_number() over (partition by {key} order by n) as copy from lines
         ) where copy > 1
     """
     connection = duckdb.connect(config={"threads": 2})
     connection.register("lines", table)
-    found = connection.sql(query.replace("from table", "from lines")).fetchone()
-    return int(found[0]) if found else 0
+    return int(connection.sql(query).fetchall()[0][0])
 
 
 def compare_sentences(texts: list[str], count: int) -> None:

@@ -24,7 +24,12 @@ QUOTES = {
     **dict.fromkeys("‚‘’‛‹›`´′", "'"),
 }
 _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
-_COMPOSABLE = r"[\p{M}\u{1100}-\u{11FF}\u{F900}-\u{FAFF}\u{2126}\u{212A}\u{212B}]"
+# All that composing (NFC) may change: marks, jamo, and signs that stand for others.
+_COMPOSABLE = (
+    r"[\p{M}\u{374}\u{37E}\u{387}\u{958}-\u{FB9}\u{1100}-\u{11FF}\u{1F71}-\u{1FFD}\u{2126}"
+    r"\u{212A}\u{212B}\u{2329}\u{232A}\u{2ADC}\u{F900}-\u{FAFF}\u{FB1D}-\u{FB4E}"
+    r"\u{1D15E}-\u{1D1C0}\u{2F800}-\u{2FA1D}]"
+)
 _SPACED = r"\s\s+|[^\S ]"
 _LOOK = rf"{_SPACED}|{_COMPOSABLE}|[{''.join(QUOTES)}]"
 

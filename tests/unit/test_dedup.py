@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedup import add_hash, combine, find_repeats, normalise
+from transforms.dedup import QUOTES, add_hash, combine, find_repeats, normalise
 
 
 def hashes(*texts, kind="paragraph", min_chars=1):
@@ -14,6 +14,7 @@ def hashes(*texts, kind="paragraph", min_chars=1):
     return add_hash(frame, min_chars)
 
 
+TABLE = str.maketrans(QUOTES)
 SAME = [
     ("schön", unicodedata.normalize("NFD", "schön")),
     ("Er sagte „Ja“.", 'Er sagte "Ja".'),
@@ -52,6 +53,16 @@ def test_looking_first_gives_what_rewriting_all_would(text):
     found = pl.select(normalise(pl.lit(text))).item()
     if not any(char in text for char in "„“”‟«»″〝〞‚‘’‛‹›`´′\x1c\x1d\x1e\x1f"):
         assert unicodedata.normalize("NFC", found) == rewritten
+
+
+def test_every_character_is_composed():
+    """Looking first overlooks none."""
+    chars = [chr(code) for code in range(0x21, 0x110000) if not 0xD800 <= code < 0xE000]
+    chars = [char for char in chars if char not in QUOTES and not char.isspace()]
+    texts = pl.Series([f"a{char}b" for char in chars])
+    found = pl.select(normalise(pl.lit(texts))).to_series().to_list()
+    composed = [unicodedata.normalize("NFC", f"a{char}b").translate(TABLE) for char in chars]
+    assert [one for one, other in zip(found, composed, strict=True) if one != other] == []
 
 
 def test_short_sentences_code_and_tables_never_repeat():
