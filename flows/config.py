@@ -63,14 +63,14 @@ class Settings(BaseSettings):
     repeat_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
         ("page", "sentence"), description="what is compared: page, block, sentence"
     )
-    near_units: Annotated[tuple[Literal["page"], ...], NoDecode] = Field(
+    near_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
         ("page",), description="of these, near duplicates count too"
     )
     near_threshold: float = Field(
         0.8, gt=0.3, le=1, description="Jaccard of word 3-grams from which texts are near duplicates"
     )
     near_min_words: int = Field(
-        20, ge=3, description="words below which a page is no near duplicate of any"
+        20, ge=3, description="words below which a unit is no near duplicate of any"
     )
     same_url: bool = Field(True, description="of pages with one URL only the newest stays")
     key_bits: Literal[64, 128] = Field(

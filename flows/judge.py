@@ -7,7 +7,7 @@ by their hash and each file is judged alone, so memory does not grow with them (
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import polars as pl
@@ -17,21 +17,24 @@ from flows.removals import is_removed, read_removals
 from flows.spill import Spill
 from transforms.boilerplate.templates import FIXED_KINDS, find_templates
 from transforms.contracts import PAGE_KEYS, PAGES, UNITS, Table
-from transforms.dedup import UNREPEATABLE_KINDS, combine, find_repeats
+from transforms.dedup import UNREPEATABLE_KINDS, combine, find_repeats, normalise
 from transforms.near_duplicates import (
     Shingles,
+    band_keys,
     banding,
     components,
     crowd_pairs,
+    distinct,
     jaccard,
     page_shingles,
+    shingle,
     star_pairs,
     unpack,
 )
 from transforms.urls import canonical_url, fetch_time
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -43,14 +46,15 @@ KEYS_A_BUCKET = 2_000_000
 PAGES_A_ROW_GROUP = 50_000
 
 # What a verdict says, by its number in the files of the judgement.
-RULES = ("recurs-on-site", "exact-sentence", "exact-block")
-TEMPLATE, SENTENCE, BLOCK = range(len(RULES))
+RULES = ("recurs-on-site", "exact-sentence", "exact-block", "near-sentence", "near-block")
+TEMPLATE, SENTENCE, BLOCK, NEAR_SENTENCE, NEAR_BLOCK = range(len(RULES))
 PAGE_RULES = (None, "removed", "same-url", "exact-page", "near-page")
 STAYS, REMOVED, SAME_URL, EXACT_PAGE, NEAR_PAGE = range(len(PAGE_RULES))
 
 VERDICT = np.dtype(
     [(name, "<u4") for name in ("page_no", "block", "sentence", "rule", "pages")]
     + [(name, "<u4") for name in ("kept_page", "kept_block", "kept_sentence")]
+    + [("similarity", "<f4")]
 )
 _PLACE = ("page_no", "block", "sentence")
 _KEPT = ("kept_page", "kept_block", "kept_sentence")
@@ -92,7 +96,9 @@ def judge(stages: list[str], settings: Settings) -> list[Part]:
     if "repeats" not in settings.skip:
         bench.find_near_pages()
         bench.find_blocks()
+        bench.find_near_units("block")
         bench.find_sentences()
+        bench.find_near_units("sentence")
     bench.close()
     return parts
 
@@ -249,25 +255,10 @@ class Bench:
         if not self.settings.judges_near:
             return
         bands = self._spill_bands()
-        pairs = _all_pairs(bands, star_pairs)
-        sets = self._shingles_of(np.unique(np.concatenate(unpack(pairs))))
-        joined, scores = sets.score(pairs, self.settings.near_threshold)
-        cluster = self._cluster(joined)
-        rest = _all_pairs(bands, lambda keys, ids: crowd_pairs(keys, ids, cluster[ids]))
-        more, more_scores = sets.score(np.setdiff1d(rest, pairs), self.settings.near_threshold)
-        joined, scores = np.concatenate([joined, more]), np.concatenate([scores, more_scores])
-        cluster = self._cluster(joined)
-        for side in unpack(joined):
-            np.fmax.at(self.similarity, side, scores.astype(np.float32))
+        near = _cluster_near(bands, self._shingles_of, self.pages.height, self.settings.near_threshold)
         numbers = np.arange(self.pages.height, dtype=np.uint32)
-        self._drop_pages(pl.DataFrame({"page_no": numbers, "kept": cluster}), NEAR_PAGE)
-        self.similarity[self.rule != NEAR_PAGE] = np.nan
-
-    def _cluster(self, joined: NDArray[np.uint64]) -> NDArray[np.uint32]:
-        """For each page the first page it is joined to."""
-        left, right = unpack(joined)
-        found = components(self.pages.height, left.astype(np.int64), right.astype(np.int64))
-        return found.astype(np.uint32)
+        self._drop_pages(pl.DataFrame({"page_no": numbers, "kept": near.cluster}), NEAR_PAGE)
+        self.similarity = np.where(self.rule == NEAR_PAGE, near.similarity, self.similarity)
 
     def _drop_pages(self, winners: pl.DataFrame, rule: int) -> None:
         """Let pages (`page_no`) give way to others (`kept`), if these are not themselves."""
@@ -295,20 +286,10 @@ class Bench:
             spill.add(rows, band * np.uint64(lots) + rows["key"] % np.uint64(lots))
         return spill
 
-    def _shingles_of(self, wanted: NDArray[np.uint32]) -> _PageSets:
+    def _shingles_of(self, wanted: NDArray[np.uint32]) -> _Sets:
         """The 3-grams of some pages, of what the templates left of them, in a file."""
-        path = self.corpus.judgement / "shingles.bin"
-        numbers, ends = [np.empty(0, dtype=np.uint32)], [np.empty(0, dtype=np.int64)]
-        total = 0
-        with path.open("wb") as handle:
-            for units in self._units(["text"], wanted):
-                pages, sets = page_shingles(units)
-                sets.values.tofile(handle)
-                numbers.append(pages.to_numpy())
-                ends.append(sets.ends + total)
-                total += len(sets.values)
-        values = np.memmap(path, dtype=np.uint64, mode="r") if total else np.empty(0, dtype=np.uint64)
-        return _PageSets(np.concatenate(numbers), Shingles(values, np.concatenate(ends)))
+        units = self._units(["text"], wanted)
+        return _write_sets(self.corpus, (page_shingles(some) for some in units))
 
     # ------------------------------------------------ sentences
 
@@ -403,12 +384,88 @@ class Bench:
         owners = both.select(page_no="kept_page_no", block="kept_block", sentence="kept_sentence")
         return [(_records(both, _SPOT, _PLACE), _records(owners, _SPOT, _PLACE))]
 
+    def find_near_units(self, unit: Literal["block", "sentence"]) -> None:
+        """Verdicts on blocks or sentences that say nearly what others of their language do."""
+        settings = self.settings
+        if unit not in settings.repeat_units or unit not in settings.near_units:
+            return
+        count, places = 0, [np.empty(0, dtype=_SPOT)]
+        bands, rows = banding(settings.near_threshold)
+        spill = Spill(self.corpus.judgement / f"near-{unit}", _BAND, bands)
+        for texts in self._long_texts(unit):
+            keys = band_keys(shingle(texts["text"]), bands, rows)
+            keys ^= texts["language_key"].to_numpy()[:, None]
+            band = np.empty(keys.size, dtype=_BAND)
+            band["key"] = keys.ravel()
+            band["page_no"] = np.repeat(np.arange(count, count + len(keys)), bands)
+            spill.add(band, np.tile(np.arange(bands), len(keys)))
+            places.append(_records(texts, _SPOT, _PLACE))
+            count += len(keys)
+        near = _cluster_near(
+            spill, lambda wanted: self._sets_of(unit, wanted), count, settings.near_threshold
+        )
+        self._add_near(unit, np.concatenate(places), near)
+
+    def _add_near(self, unit: str, spots: NDArray[Any], near: _Near) -> None:
+        """Verdicts on units that joined the cluster of an earlier one; all sentences of a block."""
+        repeats = np.flatnonzero(near.cluster != np.arange(len(spots)))
+        if not len(repeats):
+            return
+        rows, owners, alike = spots[repeats], spots[near.cluster[repeats]], near.similarity[repeats]
+        if unit == "block":
+            place = ["page_no", "block"]
+            blocks = pl.DataFrame({name: rows[name] for name in place}).with_row_index("of")
+            wanted = np.unique(rows["page_no"])
+            lines = [
+                some.join(blocks, on=place, how="inner", maintain_order="left")
+                for some in self._units([], wanted)
+            ]
+            found = pl.concat(lines)
+            of = found["of"].to_numpy()
+            rows, owners, alike = _records(found, _SPOT, _PLACE), owners[of], alike[of]
+        rule = NEAR_BLOCK if unit == "block" else NEAR_SENTENCE
+        self._add_verdicts(rows, rule, owners, similarity=alike)
+
+    def _long_texts(self, unit: str) -> Iterator[pl.DataFrame]:
+        """Units of enough words on the pages that stay, a shard at a time.
+
+        Out: `page_no`, `block`, `sentence` (of a block its first), `text` normalised, `language_key`.
+        """
+        key = list(_PLACE) if unit == "sentence" else ["page_no", "block"]
+        wanted = np.flatnonzero(self.rule == STAYS).astype(np.uint32)
+        for units in self._units(["text", "language", "kind"], wanted):
+            texts = units.filter(~pl.col("kind").is_in(UNREPEATABLE_KINDS))
+            if unit == "block":
+                texts = texts.group_by(key, maintain_order=True).agg(
+                    pl.col("sentence", "language").first(), pl.col("text").str.join(" ")
+                )
+            language = pl.col("language").nchash.xxh3_64()  # type: ignore[attr-defined]
+            normal = texts.select(*_PLACE, text=normalise(pl.col("text")), language_key=language)
+            words = pl.col("text").str.count_matches(" ", literal=True) + 1
+            long_enough = normal.filter(words >= self.settings.near_min_words)
+            if not long_enough.is_empty():
+                yield long_enough
+
+    def _sets_of(self, unit: str, wanted: NDArray[np.uint32]) -> _Sets:
+        """The 3-grams of some of these units, by their number in the order they come."""
+
+        def some() -> Iterator[tuple[pl.Series, Shingles]]:
+            count = 0
+            for texts in self._long_texts(unit):
+                low, high = np.searchsorted(wanted, [count, count + texts.height])
+                mine = pl.Series(wanted[low:high])
+                yield mine, distinct(shingle(texts["text"].gather(mine - count)))
+                count += texts.height
+
+        return _write_sets(self.corpus, some())
+
     def _add_verdicts(
         self,
         rows: NDArray[Any],
         rule: int,
         owners: NDArray[Any] | None = None,
         pages: NDArray[Any] | None = None,
+        similarity: NDArray[Any] | None = None,
     ) -> None:
         """Verdicts on sentences at the places of `rows`; `owners` are those of the copies that stay."""
         verdicts = np.zeros(len(rows), dtype=VERDICT)
@@ -421,6 +478,8 @@ class Bench:
             verdicts["kept_sentence"] = owners["sentence"]
         if pages is not None:
             verdicts["pages"] = pages
+        if similarity is not None:
+            verdicts["similarity"] = similarity
         ends = np.array([part.end_page for part in self.parts])
         self.verdicts.add(verdicts, np.searchsorted(ends, rows["page_no"], side="right"))
 
@@ -486,35 +545,98 @@ class Bench:
             np.save(path, _follow(self.verdicts.read(part.number), moved))
 
     def _moved_owners(self) -> pl.DataFrame:
-        """Sentences of blocks that stay, which repeat other sentences themselves: those others.
+        """Sentences that others point at and that repeat a third themselves, and those that stay.
 
+        Only with blocks or near duplicates: then what one judgement keeps the next may drop.
         Out: `kept_page`, `kept_block`, `kept_sentence`, and the same names with `_then`.
         """
-        found = []
-        if "block" in self.settings.repeat_units:
-            for part in self.parts:
-                rows = self.verdicts.read(part.number)
-                found.append(rows[rows["rule"] == SENTENCE])
-        rows = np.concatenate([np.empty(0, dtype=VERDICT), *found])
+        chains = {"block"} & {*self.settings.repeat_units} or {"sentence"} & {*self.settings.near_units}
+        rows = np.empty(0, dtype=VERDICT)
+        if chains:
+            every = [self.verdicts.read(part.number) for part in self.parts]
+            rows = np.concatenate([rows, *every])
+            rows = rows[rows["rule"] != TEMPLATE]
         then = {f"{name}_then": rows[name] for name in _KEPT}
-        return pl.DataFrame({kept: rows[own] for own, kept in zip(_PLACE, _KEPT, strict=True)} | then)
+        moved = pl.DataFrame({kept: rows[own] for own, kept in zip(_PLACE, _KEPT, strict=True)} | then)
+        pointed = pl.DataFrame({name: rows[name] for name in _KEPT}).unique()
+        while True:
+            moved = moved.join(pointed, on=_KEPT, how="semi")
+            further = _point_on(moved, moved, [f"{name}_then" for name in _KEPT])
+            if further.equals(moved):
+                return moved
+            moved = further
+
+
+def _point_on(frame: pl.DataFrame, moved: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
+    """The frame, the places in `columns` replaced by those that stay for them."""
+    on = moved.rename({f"{name}_then": f"{name}_at_last" for name in _KEPT})
+    joined = frame.join(on, left_on=columns, right_on=_KEPT, how="left", maintain_order="left")
+    changed = {
+        column: pl.coalesce(f"{name}_at_last", column)
+        for column, name in zip(columns, _KEPT, strict=True)
+    }
+    return joined.with_columns(**changed).select(frame.columns)
 
 
 def _follow(verdicts: NDArray[Any], moved: pl.DataFrame) -> NDArray[Any]:
-    """The verdicts, those on blocks naming copies that stay."""
-    at = np.flatnonzero(verdicts["rule"] == BLOCK)
-    if moved.is_empty() or not len(at):
+    """The verdicts, each naming a copy that stays."""
+    if moved.is_empty() or not len(verdicts):
         return verdicts
-    kept = pl.DataFrame({name: verdicts[name][at] for name in _KEPT})
-    then = kept.join(moved, on=_KEPT, how="left", maintain_order="left")
+    kept = _point_on(pl.DataFrame({name: verdicts[name] for name in _KEPT}), moved, _KEPT)
+    points = verdicts["rule"] != TEMPLATE
     for name in _KEPT:
-        verdicts[name][at] = then.select(pl.coalesce(f"{name}_then", name)).to_series().to_numpy()
+        verdicts[name] = np.where(points, kept[name].to_numpy(), verdicts[name])
     return verdicts
 
 
 @dataclass(frozen=True)
-class _PageSets:
-    """The 3-grams of pages; `numbers` ascending."""
+class _Near:
+    """What near duplicates came to: for each unit the first of its cluster, and its best score."""
+
+    cluster: NDArray[np.int64]
+    similarity: NDArray[np.float32]
+
+
+def _cluster_near(
+    bands: Spill, sets_of: Callable[[NDArray[np.uint32]], _Sets], count: int, threshold: float
+) -> _Near:
+    """Clusters of `count` units, proposed by their bands, decided by their sets of 3-grams."""
+    pairs = _all_pairs(bands, star_pairs)
+    sets = sets_of(np.unique(np.concatenate(unpack(pairs))))
+    joined, scores = sets.score(pairs, threshold)
+    cluster = _components(count, joined)
+    rest = _all_pairs(bands, lambda keys, ids: crowd_pairs(keys, ids, cluster[ids].astype(np.uint32)))
+    more, more_scores = sets.score(np.setdiff1d(rest, pairs), threshold)
+    joined, scores = np.concatenate([joined, more]), np.concatenate([scores, more_scores])
+    similarity = np.full(count, np.nan, dtype=np.float32)
+    for side in unpack(joined):
+        np.fmax.at(similarity, side, scores.astype(np.float32))
+    return _Near(_components(count, joined), similarity)
+
+
+def _components(count: int, joined: NDArray[np.uint64]) -> NDArray[np.int64]:
+    left, right = unpack(joined)
+    return components(count, left.astype(np.int64), right.astype(np.int64))
+
+
+def _write_sets(corpus: Corpus, found: Iterable[tuple[pl.Series, Shingles]]) -> _Sets:
+    """Sets of 3-grams in a file, which is read as it is needed."""
+    path = corpus.judgement / "shingles.bin"
+    numbers, ends = [np.empty(0, dtype=np.uint32)], [np.empty(0, dtype=np.int64)]
+    total = 0
+    with path.open("wb") as handle:
+        for units, sets in found:
+            sets.values.tofile(handle)
+            numbers.append(units.to_numpy())
+            ends.append(sets.ends + total)
+            total += len(sets.values)
+    values = np.memmap(path, dtype=np.uint64, mode="r") if total else np.empty(0, dtype=np.uint64)
+    return _Sets(np.concatenate(numbers), Shingles(values, np.concatenate(ends)))
+
+
+@dataclass(frozen=True)
+class _Sets:
+    """The 3-grams of units; `numbers` ascending."""
 
     numbers: NDArray[np.uint32]
     shingles: Shingles
@@ -522,7 +644,7 @@ class _PageSets:
     def score(
         self, pairs: NDArray[np.uint64], threshold: float
     ) -> tuple[NDArray[np.uint64], NDArray[np.float64]]:
-        """Those pairs of pages that are at least so alike, and how much."""
+        """Those pairs of units that are at least so alike, and how much."""
         left, right = unpack(pairs)
         known = np.isin(left, self.numbers) & np.isin(right, self.numbers)
         left, right = left[known], right[known]

@@ -128,6 +128,7 @@ def _verdicts(corpus: Corpus, part: Part) -> pl.DataFrame:
         step=pl.when(is_template).then(pl.lit("templates")).otherwise(pl.lit("repeats")),
         rule=pl.lit(rules).gather(pl.col("rule")) if rows.size else pl.lit(None, dtype=pl.String),
         pages=pl.when(is_template).then("pages"),
+        similarity=pl.when(pl.col("similarity") > 0).then("similarity"),
         kept_at=pl.when(~is_template).then(
             pl.format("{}:{}:{}", "kept_id", "kept_block", "kept_sentence")
         ),

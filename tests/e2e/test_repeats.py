@@ -3,6 +3,7 @@
 import json
 
 import polars as pl
+import pytest
 
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
@@ -179,6 +180,22 @@ def test_blocks_on_request(tmp_path):
     assert rows["rule"].to_list() == ["exact-block"] * 2
     twins = rows.join(tables["sentences"], left_on="kept_at", right_on="id")
     assert twins["text"].to_list() == twins["before"].to_list() == OTHER[:2]
+
+
+def test_near_sentences_and_blocks_on_request(tmp_path):
+    words = [f"Wort{n}" for n in range(60)]
+    long = " ".join(words) + "."
+    near = " ".join([*words[:59], "Ende"]) + "."
+    pages = {"a.txt": [long, *PROSE[:2]], "b.txt": [near, *OTHER[:2]]}
+    assert run(tmp_path, pages)["ledger"].filter(step="repeats").is_empty()
+    for unit in ("sentence", "block"):
+        units = ("page", unit)
+        tables = run(tmp_path, pages, unit, repeat_units=units, near_units=units, line_model=False)
+        row = tables["ledger"].filter(step="repeats").row(0, named=True)
+        assert (row["rule"], row["before"]) == (f"near-{unit}", near)
+        assert row["similarity"] == pytest.approx(57 / 59)
+        kept = tables["sentences"].filter(id=row["kept_at"])
+        assert kept["text"].to_list() == [long]
 
 
 def test_units_are_a_setting(tmp_path):
