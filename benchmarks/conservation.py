@@ -33,6 +33,9 @@ def lost_lines(corpus: Path, file: Path, source: str) -> list[str]:
     pieces: dict[int, list[tuple[int, str]]] = {}
     for block, sentence, text in kept.select("block", "sentence", "text").iter_rows():
         pieces.setdefault(block, []).append((sentence, text))
+    for before, spans in ledger.drop_nulls("spans").select("before", "spans").iter_rows():
+        for text, span in zip(before.split("\n"), spans, strict=True):
+            pieces.setdefault(span["block"], []).append((span["sentence"], text))
     drops = ledger.filter((pl.col("action") == "drop") & pl.col("block").is_not_null())
     for block, sentence, text in drops.select("block", "sentence", "before").iter_rows():
         pieces.setdefault(block, []).append((-1 if sentence is None else sentence, text))

@@ -74,8 +74,19 @@ def _dropped_blocks(tables: Tables) -> pl.LazyFrame:
     return tables.ledger.filter(whole)
 
 
+_DROPPED = ["document_id", "block", "sentence", "start", "end", "step", "rule", "before"]
+
+
 def _dropped_sentences(tables: Tables) -> pl.LazyFrame:
-    return tables.ledger.filter(_IS_DROP & pl.col("sentence").is_not_null())
+    """Sentences dropped one by one, and those of pages dropped whole (`before`: the whole text)."""
+    singly = tables.ledger.filter(_IS_DROP & pl.col("sentence").is_not_null())
+    with_pages = (
+        tables.ledger.filter(_IS_DROP & pl.col("spans").is_not_null())
+        .select("document_id", "spans", "step", "rule", "before")
+        .explode("spans", empty_as_null=False, keep_nulls=False)
+        .unnest("spans")
+    )
+    return pl.concat([singly.select(_DROPPED), with_pages.select(_DROPPED)])
 
 
 def _split_blocks(tables: Tables) -> pl.LazyFrame:
@@ -163,10 +174,53 @@ def ledger_matches_metrics(tables: Tables) -> Measure:
 
 
 def repeats_point_home(tables: Tables) -> Measure:
-    """kept_at of every repeat is the id of a kept sentence."""
-    repeats = tables.ledger.filter(pl.col("kept_at").is_not_null())
-    lost = repeats.join(tables.sentences.select(kept_at="id"), on="kept_at", how="anti")
-    return _none_of(lost.select(*_UNIT, "before", "kept_at"))
+    """What a repeat points at stayed: a kept sentence, or a page that was not dropped whole."""
+    ledger = tables.ledger.filter(pl.col("kept_at").is_not_null())
+    repeats = ledger.filter(pl.col("block").is_not_null())
+    marked = tables.sentences.filter(pl.col("duplicate_of").is_not_null())
+    first = tables.sentences.filter(pl.col("duplicate_of").is_null())
+    pointers = pl.concat(
+        [
+            repeats.select("document_id", "kept_at"),
+            marked.select("document_id", kept_at="duplicate_of"),
+        ]
+    )
+    lost = pointers.join(first.select(kept_at="id"), on="kept_at", how="anti")
+    return _none_of(pl.concat([lost, _lost_pages(tables)]))
+
+
+def _lost_pages(tables: Tables) -> pl.LazyFrame:
+    """Pages whose copy was dropped or marked itself, or never was."""
+    whole = tables.ledger.filter(_IS_DROP & pl.col("block").is_null())
+    marked = tables.documents.filter(pl.col("duplicate_of").is_not_null())
+    pointers = pl.concat(
+        [
+            whole.filter(pl.col("kept_at").is_not_null()).select("document_id", "kept_at"),
+            marked.select(document_id="id", kept_at="duplicate_of"),
+        ]
+    )
+    known = pl.concat(
+        [tables.documents.select(kept_at="id"), tables.ledger.select(kept_at="document_id")]
+    )
+    gone = pl.concat([whole.select(kept_at="document_id"), marked.select(kept_at="id")])
+    dangling = pointers.join(known.unique(), on="kept_at", how="anti")
+    return pl.concat([dangling, pointers.join(gone, on="kept_at", how="semi")])
+
+
+def pages_keep_their_lines(tables: Tables) -> Measure:
+    """A page dropped whole has a line for each of its spans."""
+    whole = tables.ledger.filter(pl.col("spans").is_not_null())
+    lines = pl.col("before").str.count_matches("\n", literal=True) + 1
+    return _none_of(
+        whole.filter(lines != pl.col("spans").list.len()).select("document_id", "rule", "before")
+    )
+
+
+def dropped_pages_are_gone(tables: Tables) -> Measure:
+    """No page dropped whole has a row in documents or sentences."""
+    whole = tables.ledger.filter(_IS_DROP & pl.col("block").is_null()).select("document_id", "rule")
+    kept = pl.concat([tables.documents.select(document_id="id"), tables.sentences.select("document_id")])
+    return _none_of(whole.join(kept, on="document_id", how="semi"))
 
 
 def text_stands_where_said(tables: Tables) -> Measure:
@@ -181,9 +235,10 @@ def text_stands_where_said(tables: Tables) -> Measure:
 
 def spans_do_not_overlap(tables: Tables) -> Measure:
     """Within a document, a kept sentence or dropped unit ends before the next begins."""
-    gone = tables.ledger.filter(_IS_DROP & (pl.col("end") > pl.col("start")))
     span = ["document_id", "block", "start", "end"]
-    spans = pl.concat([tables.sentences.select(span), gone.select(span)])
+    gone = pl.concat([_dropped_blocks(tables).select(span), _dropped_sentences(tables).select(span)])
+    placed = gone.filter(pl.col("end") > pl.col("start"))
+    spans = pl.concat([tables.sentences.select(span), placed])
     following = pl.col("start").shift(-1).over("document_id", order_by=["start", "end"])
     overlap = spans.with_columns(next_start=following)
     return _none_of(overlap.filter(pl.col("end") > pl.col("next_start")))
@@ -240,6 +295,8 @@ LAWS = (
     Law("steps-add-up", "each step passes on what it did not drop", steps_add_up),
     Law("ledger-complete", "the ledger has a row for all that a rule did", ledger_matches_metrics),
     Law("kept-at", "the copy a repeat points at was kept", repeats_point_home),
+    Law("pages-whole", "a page dropped whole has a line a sentence", pages_keep_their_lines),
+    Law("pages-gone", "a page dropped whole is nowhere else", dropped_pages_are_gone),
     Law("replay", "start and end span the text", text_stands_where_said),
     Law("replay-order", "sentences of a document do not overlap", spans_do_not_overlap),
     Law("counts", "documents count their sentences", documents_count_their_sentences),

@@ -10,13 +10,15 @@ from expectations.suites import expect, no_nulls, one_of
 from transforms.contracts import ACTIONS
 from transforms.contracts import LEDGER as TABLE
 
-STEPS = ("read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats")
+STEPS = (
+    "read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats", "removals",
+)  # fmt: skip
 
 
 def project(ledger: pl.LazyFrame) -> pl.LazyFrame:
     """Keys and verdicts; of the texts, whether they are there."""
     return ledger.select(
-        pl.exclude("before", "after", "also"),
+        pl.exclude("before", "after", "also", "spans"),
         is_sound=pl.when(pl.col("action") == "edit")
         .then(pl.col("after").is_not_null() & (pl.col("after") != pl.col("before")))
         .otherwise(pl.col("after").is_null()),
@@ -27,7 +29,7 @@ def project(ledger: pl.LazyFrame) -> pl.LazyFrame:
 
 def suite() -> list[Any]:
     """Shape, value sets, null rules."""
-    columns = [name for name in TABLE.names if name not in ("also", "after")]
+    columns = [name for name in TABLE.names if name not in ("also", "after", "spans")]
     return [
         *no_nulls(TABLE, columns),
         one_of("action", ACTIONS),

@@ -18,7 +18,15 @@ from flows.fingerprint import settings_version
 from flows.limits import limited
 from flows.readers import Broken, Limits, Page, format_of
 from transforms.boilerplate.rules import RuleBook
-from transforms.contracts import ACTIONS_TAKEN, METRICS, PAGES, QUARANTINE, RECORDS, UNITS
+from transforms.contracts import (
+    ACTIONS_TAKEN,
+    PAGE_KEYS,
+    PAGE_METRICS,
+    PAGES,
+    QUARANTINE,
+    RECORDS,
+    UNITS,
+)
 from transforms.extract import extract_with_trafilatura
 from transforms.pipeline import Context, read_stage
 
@@ -34,12 +42,12 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     """Bring one shard through the read stage, unless that was done before.
 
     Out: the name of its folder under `Corpus.stages`, which holds PAGES, UNITS,
-    ACTIONS_TAKEN, METRICS and QUARANTINE, a folder each.
+    PAGE_KEYS, ACTIONS_TAKEN, PAGE_METRICS and QUARANTINE, a folder each.
     """
     context, version = _context(settings)
     name = f"{shard.key}-{version[:16]}"
     stages = Corpus(settings.out).stages
-    if _is_whole(stages / name):
+    if is_whole(stages / name):
         return name
     part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
@@ -52,8 +60,9 @@ def read_shard(shard: Shard, settings: Settings) -> str:
         for table, frame in (
             (PAGES, stage.pages),
             (UNITS, stage.units),
+            (PAGE_KEYS, stage.page_keys),
             (ACTIONS_TAKEN, stage.actions),
-            (METRICS, stage.metrics),
+            (PAGE_METRICS, stage.metrics),
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
     write_table(quarantine(broken), QUARANTINE, part / QUARANTINE.name / "00000.parquet")
@@ -64,7 +73,7 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     return name
 
 
-def _is_whole(stage: Path) -> bool:
+def is_whole(stage: Path) -> bool:
     """Whether a cached stage is there, and every file of it can be opened."""
     try:
         for file in stage.rglob("*.parquet"):

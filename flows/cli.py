@@ -219,6 +219,33 @@ def rollback(
         typer.echo(f"current is now {corpus.rollback(version)}")
 
 
+@app.command()
+def remove(
+    name: Annotated[str, typer.Argument(help="source, URL, id or record id of a page")],
+    reason: Annotated[str, typer.Option(help="why, for the list")] = "",
+    undo: Annotated[bool, typer.Option("--undo", help="take it off the list")] = False,
+    out: Out = None,
+    config: Config = None,
+) -> None:
+    """Take pages down for good: this run and every later one leaves them out."""
+    from datetime import UTC, datetime
+
+    from flows.console import ProgressReporter
+    from flows.removals import add_removal, undo_removal
+    from flows.runner import Pool, republish
+
+    settings = _settings(config, out=out)
+    day = datetime.now(UTC).date().isoformat()
+    pool = Pool(settings.workers)
+    try:
+        with ProgressReporter(Console(stderr=True)) as reporter:
+            change = undo_removal(name) if undo else add_removal(name, day, reason)
+            report = republish(settings, change, pool, reporter)
+    finally:
+        pool.close()
+    _finish(report, None, None)
+
+
 @rules_app.command("check")
 def check_rules(
     packs: Annotated[list[Path], typer.Argument(help="rule packs: TOML files")],

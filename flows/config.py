@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
 MIN_KEY_CHARS = 16
+Unit = Literal["page", "block", "sentence"]
 StepName = Literal["repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"]
 
 
@@ -58,6 +59,25 @@ class Settings(BaseSettings):
     min_repeat_chars: int = Field(
         25, ge=1, description="code points below which a sentence never counts as a repeat"
     )
+    repeats_mode: Literal["drop", "mark"] = Field(
+        "drop", description="drop repeats, or keep all rows and fill duplicate_of"
+    )
+    repeat_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
+        ("page", "sentence"), description="what is compared: page, block, sentence"
+    )
+    near_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
+        ("page",), description="of these, near duplicates count too"
+    )
+    near_threshold: float = Field(
+        0.8, gt=0.3, le=1, description="Jaccard of word 3-grams from which texts are near duplicates"
+    )
+    near_min_words: int = Field(
+        20, ge=3, description="words below which a unit is no near duplicate of any"
+    )
+    same_url: bool = Field(True, description="of pages with one URL only the newest stays")
+    key_bits: Literal[64, 128] = Field(
+        64, description="width of sentence keys; 128 from a billion sentences on"
+    )
     template_min_pages: int = Field(
         5, ge=2, description="pages of a site a line must stand on to count as its template"
     )
@@ -85,10 +105,15 @@ class Settings(BaseSettings):
     keep_versions: int = Field(3, ge=1, description="published versions kept for rollback")
     shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
     part_pages: int = Field(20_000, ge=1, description="pages in one file of the corpus")
+    part_chars: int = Field(
+        200_000_000, ge=1, description="characters read, after which such a file ends as well"
+    )
     gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
     strict: bool = Field(False, description="quarantined input fails the run")
 
-    @field_validator("skip", "packs", "mask", "quality_profile", mode="before")
+    @field_validator(
+        "skip", "packs", "mask", "quality_profile", "repeat_units", "near_units", mode="before"
+    )
     @classmethod
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
@@ -112,6 +137,12 @@ class Settings(BaseSettings):
         """The profiles whose rules are applied, in the order of the table."""
         return tuple(p for p in PROFILES if p in self.quality_profile or "all" in self.quality_profile)
 
+    @property
+    def judges_near(self) -> bool:
+        """Whether near-duplicate pages are looked for."""
+        wanted = "page" in self.repeat_units and "page" in self.near_units
+        return wanted and "repeats" not in self.skip
+
     def options(self) -> Options:
         """What the transforms need to know.
 
@@ -126,6 +157,9 @@ class Settings(BaseSettings):
             profile=self.profile,
             extractor=self.extractor,
             min_repeat_chars=self.min_repeat_chars,
+            key_bits=self.key_bits,
+            near_threshold=self.near_threshold if self.judges_near else None,
+            near_min_words=self.near_min_words,
             mask=tuple(sorted(self.mask)),
             language_engine=self.language_engine,
             mask_key=self.mask_key.get_secret_value() if self.mask_key else "",

@@ -75,6 +75,16 @@ class Corpus:
         return self.home / "staging"
 
     @property
+    def removals(self) -> Path:
+        """The list of pages taken down on demand; yours, and kept by every run."""
+        return self.out / "removed.jsonl"
+
+    @property
+    def last_run(self) -> Path:
+        """What the published corpus was made from."""
+        return self.home / "last_run.json"
+
+    @property
     def judgement(self) -> Path:
         """What the judge stage of the run in progress found."""
         return self.home / "judgement"
@@ -224,12 +234,9 @@ def read_table(corpus: Path, table: Table) -> pl.LazyFrame:
     return pl.scan_parquet(files, hive_partitioning=False)
 
 
-def scan_stage(corpus: Corpus, stage: str, table: Table) -> pl.LazyFrame:
-    """A staged table of one shard, in page order."""
-    files = sorted((corpus.stages / stage / table.name).glob("*.parquet"))
-    if not files:
-        return table.empty().lazy()
-    return pl.scan_parquet(files)
+def stage_files(corpus: Corpus, stage: str, table: Table) -> list[Path]:
+    """The files of a staged table of one shard, in page order."""
+    return sorted((corpus.stages / stage / table.name).glob("*.parquet"))
 
 
 def resolve_corpus(path: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jinja2
 import polars as pl
@@ -76,7 +76,8 @@ def _explain(corpus: Path, document_id: str) -> Explained:
     names = read_table(corpus, DOCUMENTS).filter(pl.col("id") == document_id).collect()
     source = names["source"].item() if names.height else ledger["source"][0]
     rows = [_kept(row) for row in sentences.iter_rows(named=True)]
-    rows += [_gone(row) for row in ledger.iter_rows(named=True)]
+    for row in ledger.iter_rows(named=True):
+        rows += _gone_whole(row) if row["spans"] else [_gone(row)]
     rows.sort(key=lambda row: row[0])
     return Explained(document_id, str(source), [passage for _, passage in rows])
 
@@ -96,6 +97,8 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
         note += f", kept at {row['kept_at']}"
     if row["pages"]:
         note += f", on {row['pages']} pages of the site"
+    if row["similarity"] is not None:
+        note += f", {row['similarity']:.0%} of word 3-grams shared"
     if row["probability"] is not None:
         note += f", P(content) {row['probability']:.2f}"
     also = row["also"]
@@ -104,6 +107,17 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
     if row["action"] == "edit":
         note = f"edited by {note}, was"
     return place, Passage(place[0], _visible(row["before"]), False, note)
+
+
+def _gone_whole(row: dict[str, Any]) -> list[tuple[_Place, Passage]]:
+    """The sentences of a page dropped whole, each at its place; the first says why."""
+    _, page = _gone(row)
+    lines = str(row["before"]).split("\n")
+    notes = [f"page dropped by {page.note}", *[str(row["rule"])] * len(lines)]
+    return [
+        ((span["block"], span["sentence"], 0), Passage(span["block"], _visible(line), False, note))
+        for span, line, note in zip(row["spans"], lines, notes, strict=False)
+    ]
 
 
 def _visible(text: object) -> str:

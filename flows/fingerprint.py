@@ -48,7 +48,8 @@ def settings_version(settings: Settings, options: Options) -> str:
     """A hash of the settings that decide what is kept, and of the code."""
     values = settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "mask_key"})
     values["mask_key"] = options.mask_key
-    values["skip"], values["mask"] = sorted(values["skip"]), list(options.mask)
-    values["quality_profile"] = settings.profiles
+    values["mask"], values["quality_profile"] = list(options.mask), settings.profiles
+    for name in ("skip", "repeat_units", "near_units"):
+        values[name] = sorted(values[name])
     told = repr((sorted(values.items()), options.packs, code_version()))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()

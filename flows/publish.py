@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 
 from flows.clean import quarantine
-from flows.corpus import Corpus, scan_stage, write_table
+from flows.corpus import Corpus, stage_files, write_table
+from flows.judge import RULES, TEMPLATE
 from transforms.contracts import (
     ACTIONS_TAKEN,
     DOCUMENTS,
     LEDGER,
     METRICS,
+    PAGE_METRICS,
     PAGES,
     QUARANTINE,
     SENTENCES,
@@ -23,11 +26,15 @@ from transforms.pipeline import count_rules, join_texts
 from transforms.quality import measure_documents, quality_flags
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
 
     from flows.config import Settings
     from flows.inputs import Inputs
     from flows.judge import Part
+
+MAX_METRICS_ROWS = 1_000_000
+_PLACE = ("page_no", "block", "sentence")
 
 
 def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) -> str:
@@ -37,49 +44,144 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
     """
     corpus = Corpus(settings.out)
-    numbers = pl.scan_parquet(corpus.judgement / "pages.parquet")
-    in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
-    index = numbers.filter(in_part).drop("site").collect()
-    verdicts = pl.scan_parquet(corpus.judgement / "verdicts.parquet").filter(in_part).collect()
-    pages = _rows_of(corpus, stages, index, PAGES)
+    marks = settings.repeats_mode == "mark"
+    index = _index_of(corpus, part)
+    is_removed = pl.col("page_rule").eq_missing("removed")
+    removed, index = index.filter(is_removed), index.filter(~is_removed)
+    pages = _mark_clusters(_rows_of(corpus, stages, index, PAGES), settings)
     units = _rows_of(corpus, stages, index, UNITS)
+    judged = _judge_units(units, _verdicts(corpus, part), marks=marks)
+    kept, gone = judged.filter(pl.col("step").is_null()), judged.filter(pl.col("step").is_not_null())
+    singly = gone.filter(pl.col("rule").is_not_null())
+    whole = _whole_pages(gone.filter(pl.col("rule").is_null()))
     actions = _rows_of(corpus, stages, index, ACTIONS_TAKEN)
-
-    place = ["page_no", "block", "sentence"]
-    judged = units.join(verdicts, on=place, how="left", maintain_order="left")
-    kept = judged.filter(pl.col("step").is_null())
-    dropped = judged.filter(pl.col("step").is_not_null()).with_columns(
-        also=pl.lit([], dtype=pl.List(pl.String)),
-        action=pl.lit("drop"),
-        before="text",
-        after=pl.lit(None, dtype=pl.String),
+    facts = pages.select("page_no", "source", "record_id")
+    rows = pl.concat([actions, singly, whole], how="diagonal_relaxed").join(
+        facts, on="page_no", how="left", maintain_order="left"
     )
+    taken_down = _taken_down(_rows_of(corpus, stages, removed, PAGES))
+    ledger = pl.concat([rows, taken_down], how="diagonal_relaxed")
     documents = _documents(pages, kept, settings)
-    ledger = (
-        pl.concat([actions, dropped], how="diagonal_relaxed")
-        .join(pages.select("page_no", "source", "record_id"), on="page_no", how="left")
-        .sort(*place, nulls_last=False, maintain_order=True)
-    )
-    sentence_id = pl.format("{}:{}:{}", "document_id", "block", "sentence")
     name = f"part-{part.number:05d}-{tag}.parquet"
-    write_table(ledger, LEDGER, corpus.staging / LEDGER.name / name)
+    in_order = ledger.sort(*_PLACE, nulls_last=False, maintain_order=True)
+    write_table(in_order, LEDGER, corpus.staging / LEDGER.name / name)
     _write_by_language(documents, DOCUMENTS, corpus.staging, name)
+    sentence_id = pl.format("{}:{}:{}", "document_id", "block", "sentence")
     _write_by_language(kept.with_columns(id=sentence_id), SENTENCES, corpus.staging, name)
-    counts = _count_published(judged, kept, dropped, pages, documents)
+    counts = _count_published(judged, gone, pages, documents)
+    rules = [count_rules(singly, "sentence"), count_rules(whole, "page")]
     path = corpus.judgement / f"metrics-{part.number:05d}.parquet"
-    write_table(counts, METRICS, path)
+    write_table(pl.concat([counts, *rules]), METRICS, path)
     return str(path)
 
 
+def _index_of(corpus: Corpus, part: Part) -> pl.DataFrame:
+    """The pages of a part, and what the judge says of each."""
+    in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
+    pages = pl.scan_parquet(corpus.judgement / "pages.parquet").filter(in_part)
+    told = {f"page_{name}": name for name in ("rule", "kept_at", "similarity")}
+    return pages.select("page_no", "shard", "page", "document_id", "cluster_size", **told).collect()
+
+
+def _judge_units(units: pl.DataFrame, verdicts: pl.DataFrame, *, marks: bool) -> pl.DataFrame:
+    """Sentences with the step that drops them, if any does, and what the ledger says of it.
+
+    A sentence that goes with its page has a step and no rule. With `marks` repeats stay, and
+    `duplicate_of` names the copy.
+    """
+    judged = units.join(verdicts, on=_PLACE, how="left", maintain_order="left").with_columns(
+        also=pl.lit([], dtype=pl.List(pl.String)), action=pl.lit("drop"), before="text"
+    )
+    step = pl.col("step")
+    if marks:
+        is_repeat = step == "repeats"
+        return judged.with_columns(
+            duplicate_of=pl.when(is_repeat).then("kept_at"), step=pl.when(~is_repeat).then(step)
+        )
+    goes_along = step.is_null() & pl.col("page_rule").is_not_null()
+    return judged.with_columns(step=pl.when(goes_along).then(pl.lit("repeats")).otherwise(step))
+
+
+def _mark_clusters(pages: pl.DataFrame, settings: Settings) -> pl.DataFrame:
+    """Add `duplicate_of` (mode mark) and the cluster of each page; null where nobody looked."""
+    if "repeats" in settings.skip:
+        return pages
+    kept_at = pl.col("page_kept_at")
+    is_mark = settings.repeats_mode == "mark"
+    return pages.with_columns(
+        duplicate_of=kept_at if is_mark else pl.lit(None, dtype=pl.String),
+        duplicate_cluster=pl.when(pl.col("cluster_size") > 1).then(pl.coalesce(kept_at, "document_id")),
+        duplicate_cluster_size="cluster_size",
+    )
+
+
+def _verdicts(corpus: Corpus, part: Part) -> pl.DataFrame:
+    """What the judge says of the sentences of a part."""
+    rows = np.load(corpus.judgement / f"verdicts-{part.number:05d}.npy")
+    ids = np.load(corpus.judgement / "ids.npy", mmap_mode="r")
+    verdicts = pl.DataFrame({name: rows[name] for name in rows.dtype.names or ()})
+    kept = pl.Series("kept_id", ids[rows["kept_page"]].astype(str), dtype=pl.String)
+    is_template = pl.col("rule") == TEMPLATE
+    rules = pl.Series(RULES)
+    return verdicts.with_columns(kept).select(
+        *_PLACE,
+        step=pl.when(is_template).then(pl.lit("templates")).otherwise(pl.lit("repeats")),
+        rule=pl.lit(rules).gather(pl.col("rule")) if rows.size else pl.lit(None, dtype=pl.String),
+        pages=pl.when(is_template).then("pages"),
+        similarity=pl.when(pl.col("similarity") > 0).then("similarity"),
+        kept_at=pl.when(~is_template).then(
+            pl.format("{}:{}:{}", "kept_id", "kept_block", "kept_sentence")
+        ),
+    )
+
+
+def _whole_pages(units: pl.DataFrame) -> pl.DataFrame:
+    """One row for each page that is dropped whole: its sentences, one a line, and where they stood."""
+    spans = pl.struct("block", "sentence", "start", "end")
+    return units.group_by("page_no", maintain_order=True).agg(
+        pl.col("document_id", "also", "action").first(),
+        step=pl.lit("repeats").first(),
+        rule=pl.col("page_rule").first(),
+        before=pl.col("text").str.join("\n"),
+        kept_at=pl.col("page_kept_at").first(),
+        similarity=pl.col("page_similarity").first(),
+        spans=spans,
+    )
+
+
+def _taken_down(pages: pl.DataFrame) -> pl.DataFrame:
+    """One row for each page taken down on demand, without its text."""
+    return pages.select(
+        "page_no",
+        "document_id",
+        "source",
+        "record_id",
+        step=pl.lit("removals"),
+        rule=pl.lit("removed"),
+        also=pl.lit([], dtype=pl.List(pl.String)),
+        action=pl.lit("drop"),
+        before=pl.lit(""),
+    )
+
+
 def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Rows of a staged table that belong to the pages in `index`, in corpus order."""
-    frames = []
+    """Rows of a staged table that belong to the pages in `index`, in corpus order.
+
+    The pages of a shard follow each other, so a number added to its own gives the corpus's.
+    """
+    facts = index.drop("shard", "page")
+    frames = [table.empty().with_columns(page_no=pl.lit(None, dtype=pl.UInt32))]
     for (shard,), pages in index.group_by("shard", maintain_order=True):
-        ids = pages.select("page", "page_no", "document_id").lazy()
-        scan = scan_stage(corpus, stages[int(str(shard))], table)
+        files = stage_files(corpus, stages[int(str(shard))], table)
         between = pl.col("page").is_between(pages["page"].min(), pages["page"].max())
-        frames.append(scan.filter(between).join(ids, on="page", maintain_order="left"))
-    return pl.concat(frames).collect()
+        offset = pages["page_no"][0] - pages["page"][0]
+        frames += [
+            pl.read_parquet(file)
+            .filter(between)
+            .with_columns(page_no=(pl.col("page") + offset).cast(pl.UInt32))
+            for file in files
+        ]
+    return pl.concat(frames).join(facts, on="page_no", maintain_order="left")
 
 
 def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
@@ -102,32 +204,29 @@ def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: s
 
 
 def _count_published(
-    judged: pl.DataFrame,
-    kept: pl.DataFrame,
-    dropped: pl.DataFrame,
-    pages: pl.DataFrame,
-    documents: pl.DataFrame,
+    judged: pl.DataFrame, gone: pl.DataFrame, pages: pl.DataFrame, documents: pl.DataFrame
 ) -> pl.DataFrame:
-    """METRICS of the judge's steps and of publishing."""
+    """METRICS of the judge's steps and of publishing, without their rules."""
 
     def chars(frame: pl.DataFrame) -> int:
         return int(frame["text"].str.len_chars().sum())
 
-    by_template = dropped.filter(step="templates")
+    by_template, repeats = gone.filter(step="templates"), gone.filter(step="repeats")
     left, left_chars = judged.height - by_template.height, chars(judged) - chars(by_template)
+    kept, kept_chars = left - repeats.height, left_chars - chars(repeats)
     whole = {
         "step": ["templates", "repeats", "quality"],
         "rule": [None, None, None],
         "unit": ["sentence", "sentence", "page"],
         "units_in": [judged.height, left, pages.height],
-        "units_out": [left, kept.height, documents.height],
-        "units_dropped": [by_template.height, left - kept.height, pages.height - documents.height],
+        "units_out": [left, kept, documents.height],
+        "units_dropped": [by_template.height, repeats.height, pages.height - documents.height],
         "units_edited": [0, 0, 0],
         "chars_in": [chars(judged), left_chars, None],
-        "chars_out": [left_chars, chars(kept), chars(documents)],
-        "chars_dropped": [chars(by_template), left_chars - chars(kept), 0],
+        "chars_out": [left_chars, kept_chars, chars(documents)],
+        "chars_dropped": [chars(by_template), chars(repeats), 0],
     }
-    return pl.concat([pl.DataFrame(whole, schema=METRICS.schema), count_rules(dropped, "sentence")])
+    return pl.DataFrame(whole, schema=METRICS.schema)
 
 
 def finish_tables(
@@ -138,13 +237,17 @@ def finish_tables(
     Out: METRICS.
     """
     corpus = Corpus(settings.out)
-    frames = [scan_stage(corpus, stage, METRICS) for stage in stages]
-    frames += [pl.scan_parquet(path) for path in part_metrics]
-    metrics = _sum_metrics(pl.concat([METRICS.empty().lazy(), *frames]).collect())
+    read = _sum_in_turn(_read_metrics(corpus, stages, pages) for pages in _pages_by_shard(corpus))
+    published = [pl.read_parquet(path) for path in part_metrics]
+    metrics = _sum_metrics(pl.concat([read, *published, _count_removed(corpus)]))
     refused = pl.concat(
         [
             quarantine(inputs.broken),
-            *(scan_stage(corpus, stage, QUARANTINE).collect() for stage in stages),
+            *(
+                pl.read_parquet(file)
+                for stage in stages
+                for file in stage_files(corpus, stage, QUARANTINE)
+            ),
         ]
     ).sort("source", "record", nulls_last=False)
     name = f"part-00000-{tag}.parquet"
@@ -156,6 +259,46 @@ def finish_tables(
             place = folder / "language=und" if table.partition_by else folder
             write_table(table.empty(), table, place / name)
     return metrics
+
+
+def _pages_by_shard(corpus: Corpus) -> list[pl.DataFrame]:
+    pages = pl.read_parquet(corpus.judgement / "pages.parquet", columns=["shard", "page", "rule"])
+    return pages.partition_by("shard", maintain_order=True)
+
+
+def _read_metrics(corpus: Corpus, stages: list[str], pages: pl.DataFrame) -> pl.DataFrame:
+    """PAGE_METRICS of one shard, but for pages taken down, which count as never read."""
+    files = stage_files(corpus, stages[pages["shard"][0]], PAGE_METRICS)
+    removed = pages.filter(rule="removed")["page"]
+    counts = pl.read_parquet(files)
+    return counts.filter(~pl.col("page").is_in(removed.implode())) if len(removed) else counts
+
+
+def _sum_in_turn(counts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """METRICS summed as they come, a bounded number of rows at a time."""
+    waiting = [METRICS.empty()]
+    for frame in counts:
+        waiting.append(frame.select(METRICS.names))
+        if sum(part.height for part in waiting) >= MAX_METRICS_ROWS:
+            waiting = [_sum_metrics(pl.concat(waiting))]
+    return _sum_metrics(pl.concat(waiting))
+
+
+def _count_removed(corpus: Corpus) -> pl.DataFrame:
+    """METRICS of what was taken down on demand; no rows where nothing was."""
+    rules = pl.read_parquet(corpus.judgement / "pages.parquet", columns=["rule"])["rule"]
+    pages, removed = len(rules), int((rules == "removed").sum())
+    counts = {
+        "step": "removals",
+        "rule": [None, "removed"],
+        "unit": "page",
+        "units_in": [pages, None],
+        "units_out": [pages - removed, None],
+        "units_dropped": removed,
+        "units_edited": 0,
+        "chars_dropped": 0,
+    }
+    return METRICS.conform(pl.DataFrame(counts)) if removed else METRICS.empty()
 
 
 def _sum_metrics(metrics: pl.DataFrame) -> pl.DataFrame:

@@ -17,8 +17,17 @@ from flows.fingerprint import settings_version
 from flows.inputs import Inputs, find_inputs
 from flows.judge import judge
 from flows.judge_process import GateProcess
+from flows.last_run import (
+    LastRun,
+    NotRepeatableError,
+    read_last_run,
+    settings_of,
+    why_not_repeatable,
+    write_last_run,
+)
 from flows.limits import die_with_parent
 from flows.publish import finish_tables, publish_part
+from flows.removals import read_removals, told
 from transforms.contracts import METRICS, QUARANTINE
 from transforms.errors import ReinschriftError
 
@@ -170,29 +179,80 @@ def run_plan(
         calls = [(shard, settings) for shard in inputs.shards]
         stages = _collect(mapper.map("read", read_shard, calls), reporter)
         clock.lap("read")
-        parts = judge(stages, settings)
-        clock.lap("judge")
-        fingerprint = _fingerprint(inputs, settings_version(settings, options))
-        tag = fingerprint[:TAG_CHARS]
-        reporter.begin("publish", len(parts))
-        part_calls = [(part, stages, tag, settings) for part in parts]
-        counts = _collect(mapper.map("publish", publish_part, part_calls), reporter)
-        metrics = finish_tables(inputs, stages, counts, tag, settings)
-        refused = read_table(corpus.staging, QUARANTINE).collect()
-        clock.lap("publish")
-        reporter.begin("gate", 0)
-        verdict = gate.judge(corpus.staging, settings.gate_rows)
-        clock.lap("gate")
-        may_publish = verdict.passed and not (settings.strict and refused.height)
-        version = corpus.publish(fingerprint, settings.keep_versions) if may_publish else None
-        if version:
-            forget_stages(stages, settings)
-        clock.lap("switch")
+        work = Work(inputs, stages, settings, settings_version(settings, options), previous)
+        return _judge_and_publish(work, mapper, reporter, gate, clock)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is judged and published: what was read, under which settings and code (`version`)."""
+
+    inputs: Inputs
+    stages: list[str]
+    settings: Settings
+    version: str
+    previous: pl.DataFrame | None
+
+
+def republish(
+    settings: Settings,
+    change: Callable[[Corpus, LastRun | None], None],
+    mapper: Mapper,
+    reporter: Reporter,
+    open_gate: Callable[[], Gate] = GateProcess,
+) -> Report:
+    """Judge and publish again what the last run read, after `change` was made to the output folder.
+
+    Its settings are those of that run. Raises NotRepeatableError where that can't be done; the change
+    stands then, too.
+    """
+    corpus = Corpus(settings.out)
+    clock = _Clock()
+    with corpus.lock(), open_gate() as gate:
+        corpus.prepare()
+        last = read_last_run(corpus)
+        change(corpus, last)
+        again = settings_of(last, settings) if last else settings
+        version = settings_version(again, again.options())
+        problem = why_not_repeatable(corpus, last, version)
+        if problem or last is None:
+            raise NotRepeatableError(
+                f"{corpus.out}: noted, but not yet published: {problem}", "run again on your inputs"
+            )
+        work = Work(last.inputs, last.stages, again, version, _current_metrics(corpus))
+        return _judge_and_publish(work, mapper, reporter, gate, clock)
+
+
+def _judge_and_publish(
+    work: Work, mapper: Mapper, reporter: Reporter, gate: Gate, clock: _Clock
+) -> Report:
+    """The second half of a run."""
+    settings, inputs, stages = work.settings, work.inputs, work.stages
+    corpus = Corpus(settings.out)
+    parts = judge(stages, settings)
+    clock.lap("judge")
+    fingerprint = _fingerprint(inputs, work.version, told(read_removals(corpus)))
+    tag = fingerprint[:TAG_CHARS]
+    reporter.begin("publish", len(parts))
+    part_calls = [(part, stages, tag, settings) for part in parts]
+    counts = _collect(mapper.map("publish", publish_part, part_calls), reporter)
+    metrics = finish_tables(inputs, stages, counts, tag, settings)
+    refused = read_table(corpus.staging, QUARANTINE).collect()
+    clock.lap("publish")
+    reporter.begin("gate", 0)
+    verdict = gate.judge(corpus.staging, settings.gate_rows)
+    clock.lap("gate")
+    may_publish = verdict.passed and not (settings.strict and refused.height)
+    version = corpus.publish(fingerprint, settings.keep_versions) if may_publish else None
+    if version:
+        forget_stages(stages, settings)
+        write_last_run(corpus, LastRun(version, work.version, settings, inputs, stages))
+    clock.lap("switch")
     return Report(
         settings.out,
         verdict,
         metrics,
-        previous,
+        work.previous,
         refused,
         inputs.ignored,
         version,
@@ -235,10 +295,12 @@ def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:
     return metrics.collect() if metrics.collect_schema() == METRICS.schema else None
 
 
-def _fingerprint(inputs: Inputs, version: str) -> str:
-    """What the corpus is a function of: inputs, settings, code; not shards, workers or order."""
-    told = f"{inputs.digest} {version} {[(b.source, b.reason) for b in inputs.broken]}"
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+def _fingerprint(inputs: Inputs, version: str, removed: list[tuple[str, str]]) -> str:
+    """What the corpus is a function of: inputs, settings, code, removals; not shards or order."""
+    facts = f"{inputs.digest} {version} {[(b.source, b.reason) for b in inputs.broken]}"
+    if removed:
+        facts += f" {removed}"
+    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
 class _Clock:

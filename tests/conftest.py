@@ -78,9 +78,23 @@ def read_corpus(corpus: Path) -> dict[str, pl.DataFrame]:
     }
 
 
+def dropped_sentences(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
+    """Ledger rows of dropped sentences; those of pages dropped whole one by one, `before` their own."""
+    ledger = tables["ledger"].filter(action="drop")
+    pages = (
+        ledger.drop_nulls("spans")
+        .drop("block", "sentence", "start", "end")
+        .with_columns(pl.col("before").str.split("\n"))
+        .explode("before", "spans", empty_as_null=False, keep_nulls=False)
+        .unnest("spans")
+    )
+    singly = ledger.filter(pl.col("sentence").is_not_null()).drop("spans")
+    return pl.concat([singly, pages.select(singly.columns)])
+
+
 def blocks_with_repeats(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
     """`document_id`, `block`, `text` of all that boilerplate removal left: repeats are put back."""
-    repeats = tables["ledger"].filter(step="repeats")
+    repeats = dropped_sentences(tables).filter(step="repeats")
     repeats = repeats.select("document_id", "block", "sentence", text="before")
     sentences = pl.concat([tables["sentences"].select(repeats.columns), repeats])
     return (

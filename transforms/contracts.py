@@ -19,6 +19,9 @@ KINDS = ("heading", "paragraph", "list_item", "quote", "table", "code", "comment
 ACTIONS = ("drop", "edit", "note")
 UNDETERMINED = "und"
 LANGUAGE_SHARES = pl.List(pl.Struct({"language": pl.String, "share": pl.Float32}))
+SPANS = pl.List(
+    pl.Struct({"block": pl.UInt32, "sentence": pl.UInt32, "start": pl.UInt32, "end": pl.UInt32})
+)
 
 
 @dataclass(frozen=True)
@@ -166,8 +169,22 @@ UNITS = Table(
         Column("lead", pl.String, "white space between the sentence before, or the block's start"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
         Column("repeatable", pl.Boolean, "long enough, and of a kind, to count as a repeat"),
+        Column("hash_high", pl.UInt64, "64 more bits of it, where key_bits = 128", nullable=True),
     ),
     key=("page", "block", "sentence"),
+)
+
+PAGE_KEYS = Table(
+    "page_keys",
+    "one row a page with text left in the read stage: what its repeats are found by",
+    (
+        _PAGE,
+        Column("text_hash", pl.UInt128, "xxh3_128 of the normalised text"),
+        Column("n_chars", pl.UInt32, "code points of the normalised text"),
+        Column("n_words", pl.UInt32, "words of it"),
+        Column("bands", pl.List(pl.UInt64), "MinHash keys, one a band; null: too few words", True),
+    ),
+    key=("page",),
 )
 
 _VERDICT = (
@@ -203,6 +220,9 @@ DOCUMENTS = Table(
         Column("id", pl.String, "stable id: a hash of source and record"),
         *_PAGE_FACTS,
         *_PAGE_LANGUAGES,
+        Column("duplicate_of", pl.String, "mode mark: documents.id of the page it repeats", True),
+        Column("duplicate_cluster", pl.String, "documents.id of the first of its cluster", True),
+        Column("duplicate_cluster_size", pl.UInt32, "pages of the cluster, with those dropped", True),
         Column("text", pl.String, "the kept blocks, one a line"),
         Column("n_chars", pl.UInt32, "code points of text"),
         Column("n_words", pl.UInt32, "words of text"),
@@ -232,6 +252,7 @@ SENTENCES = Table(
         Column("language", pl.String, "language of the block, ISO 639, or und"),
         Column("text", pl.String, "the sentence"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
+        Column("duplicate_of", pl.String, "mode mark: sentences.id of the first copy", True),
     ),
     key=("id",),
     partition_by="language",
@@ -248,9 +269,16 @@ LEDGER = Table(
         Column("block", pl.UInt32, _BLOCK.meaning, nullable=True),
         Column("sentence", pl.UInt32, _SENTENCE.meaning, nullable=True),
         *_VERDICT,
-        Column("kept_at", pl.String, "sentences.id of the copy that stayed", nullable=True),
+        Column(
+            "kept_at",
+            pl.String,
+            "sentences.id of the copy that stayed; documents.id where a page was dropped whole",
+            nullable=True,
+        ),
+        Column("similarity", pl.Float32, "Jaccard of word 3-grams by which it joined its cluster", True),
+        Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", True),
     ),
-    invariants=("a drop has no after", "a repeat has a kept_at that is in sentences"),
+    invariants=("a drop has no after", "a repeat has a kept_at, which was not itself dropped"),
 )
 
 METRICS = Table(
@@ -270,6 +298,13 @@ METRICS = Table(
     ),
     key=("step", "rule", "unit"),
     invariants=("units_in = units_out + units_dropped", "units_out = units_in of the next step"),
+)
+
+PAGE_METRICS = Table(
+    "page_metrics",
+    "one row a (page, step, rule) of the read stage",
+    (_PAGE, *METRICS.columns),
+    key=("page", "step", "rule"),
 )
 
 QUARANTINE = Table(

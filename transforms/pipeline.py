@@ -20,6 +20,7 @@ from transforms.contracts import (
     BLOCKS,
     LANGUAGE_SHARES,
     METRICS,
+    PAGE_METRICS,
     PAGES,
     UNDETERMINED,
     UNITS,
@@ -27,6 +28,7 @@ from transforms.contracts import (
 from transforms.dedup import add_hash
 from transforms.extract import METADATA_FIELDS, flatten_pages
 from transforms.language import mark_language
+from transforms.near_duplicates import describe_pages
 from transforms.privacy import Masks, mask_pages, mask_sentences, redact_actions
 from transforms.quality import measure_documents, quality_flags
 from transforms.repair import repair_lines
@@ -51,6 +53,9 @@ class Options:
     profile: str = "balanced"
     extractor: Literal["blocks", "trafilatura", "none"] = "blocks"
     min_repeat_chars: int = 25
+    key_bits: int = 64
+    near_threshold: float | None = 0.8
+    near_min_words: int = 20
     mask: tuple[str, ...] = ()
     language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = "cascade"
     mask_key: str = field(default="", repr=False)
@@ -206,7 +211,7 @@ def cut_sentences(working: Working, context: Context) -> Outcome:
             how="left",
             maintain_order="left",
         )
-    hashed = add_hash(sentences, context.options.min_repeat_chars)
+    hashed = add_hash(sentences, context.options.min_repeat_chars, context.options.key_bits)
     return Outcome(replace(working, units=UNITS.conform(hashed)))
 
 
@@ -299,17 +304,18 @@ STEPS = (
     Step("privacy", "read", "sentence", "mask personal data, if asked", mask_personal_data),
     Step("quality", "read", "sentence", "drop documents that fail the rules, if asked", drop_documents),
     Step("templates", "judge", "sentence", "drop lines that recur across the pages of a site"),
-    Step("repeats", "judge", "sentence", "drop sentences that stand earlier in the corpus"),
+    Step("repeats", "judge", "sentence", "drop pages and sentences that stand earlier in the corpus"),
     Step("quality", "publish", "document", "measure each document"),
 )
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The read stage of one shard: PAGES, UNITS still kept, ACTIONS_TAKEN, METRICS so far."""
+    """The read stage of one shard: PAGES, UNITS still kept, PAGE_KEYS, ACTIONS_TAKEN, PAGE_METRICS."""
 
     pages: pl.DataFrame
     units: pl.DataFrame
+    page_keys: pl.DataFrame
     actions: pl.DataFrame
     metrics: pl.DataFrame
 
@@ -317,7 +323,7 @@ class Stage:
 def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | None) -> Stage:
     """Everything that needs only the page itself.
 
-    In: RECORDS. Out: what is left and what was done, with METRICS for each step.
+    In: RECORDS. Out: what is left and what was done, with METRICS for each page and step.
     """
     if "boilerplate" in context.options.skip:
         extractor = None
@@ -325,7 +331,8 @@ def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | N
     if context.options.extractor == "blocks" and "boilerplate" not in context.options.skip:
         judge = partial(keep_lines, profile=context.options.profile)
     working, notes = cut_pages(records, extractor, judge)
-    counts = [_count("read", "block", working.units, working.units, "raw", notes)]
+    pages = records.select("page")
+    counts = [_count(pages, "read", "block", working.units, working.units, "raw", notes)]
     taken: list[tuple[Step, Working, Working, pl.DataFrame]] = []
     for step in STEPS:
         if step.run is None:
@@ -338,10 +345,15 @@ def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | N
     done = [_redact(actions, working.pages, context.options) for *_, actions in taken]
     for (step, before, after, _), actions in zip(taken, done, strict=True):
         if not _is_skipped(step, context.options):
-            counts.append(_count(step.name, step.unit, before.units, after.units, "text", actions))
+            counts.append(
+                _count(pages, step.name, step.unit, before.units, after.units, "text", actions)
+            )
+    options = context.options
+    units = UNITS.conform(working.units)
     return Stage(
         PAGES.conform(working.pages),
-        UNITS.conform(working.units),
+        units,
+        describe_pages(units, options.near_threshold, options.near_min_words),
         pl.concat([notes, *done]).sort(
             "page", "block", "sentence", nulls_last=False, maintain_order=True
         ),
@@ -459,6 +471,7 @@ def _whole_blocks(blocks: pl.DataFrame) -> pl.DataFrame:
 
 
 def _count(  # noqa: PLR0913, PLR0917 - a row of METRICS has these parts
+    pages: pl.DataFrame,
     name: str,
     unit: str,
     before: pl.DataFrame,
@@ -466,41 +479,44 @@ def _count(  # noqa: PLR0913, PLR0917 - a row of METRICS has these parts
     column: str,
     actions: pl.DataFrame,
 ) -> pl.DataFrame:
-    """METRICS of one step: the step as a whole from the frames, each rule from its actions."""
-    blocks_after = after.select("page", "block").unique().height if unit == "block" else after.height
-    came = before[column if column in before.columns else "raw"].str.len_chars().sum()
-    went = after[column].str.len_chars().sum()
-    by_rule = count_rules(actions.filter(pl.col("step") == name), unit)
-    whole = pl.DataFrame(
-        {
-            "step": [name],
-            "rule": [None],
-            "unit": [unit],
-            "units_in": [before.height],
-            "units_out": [blocks_after],
-            "units_dropped": [before.height - blocks_after],
-            "units_edited": [int((actions["action"] == "edit").sum())],
-            "chars_in": [came],
-            "chars_out": [went],
-            "chars_dropped": [int(by_rule["chars_dropped"].sum())],
-        },
-        schema=METRICS.schema,
+    """PAGE_METRICS of one step: the step as a whole from the frames, each rule from its actions."""
+    went = pl.struct("page", "block").n_unique() if unit == "block" else pl.len()
+    came_in = pl.col(column if column in before.columns else "raw")
+    by_rule = count_rules(actions.filter(pl.col("step") == name), unit, by_page=True)
+    counted = (
+        before.group_by("page").agg(units_in=pl.len(), chars_in=came_in.str.len_chars().sum()),
+        after.group_by("page").agg(units_out=went, chars_out=pl.col(column).str.len_chars().sum()),
+        actions.group_by("page").agg(units_edited=(pl.col("action") == "edit").sum()),
+        by_rule.group_by("page").agg(pl.col("chars_dropped").sum()),
     )
-    return pl.concat([whole, by_rule])
+    whole = pages
+    for counts in counted:
+        whole = whole.join(counts, on="page", how="left", maintain_order="left")
+    numbers = ("units_in", "units_out", "units_edited", "chars_in", "chars_out", "chars_dropped")
+    whole = whole.with_columns(pl.col(numbers).cast(pl.Int64).fill_null(0)).with_columns(
+        step=pl.lit(name), unit=pl.lit(unit), units_dropped=pl.col("units_in") - pl.col("units_out")
+    )
+    return pl.concat(
+        [PAGE_METRICS.conform(whole.with_columns(rule=pl.lit(None, dtype=pl.String))), by_rule]
+    )
 
 
-def count_rules(actions: pl.DataFrame, unit: str) -> pl.DataFrame:
-    """METRICS rows of the rules in `actions`: units dropped and edited, characters dropped."""
+def count_rules(actions: pl.DataFrame, unit: str, *, by_page: bool = False) -> pl.DataFrame:
+    """METRICS rows of the rules in `actions`: units dropped and edited, characters dropped.
+
+    PAGE_METRICS rows with `by_page`.
+    """
     is_drop = pl.col("action") == "drop"
+    key = ["page", "step", "rule"] if by_page else ["step", "rule"]
     counted = (
         actions.filter(pl.col("action") != "note")
-        .group_by("step", "rule")
+        .group_by(key)
         .agg(
             units_dropped=is_drop.sum(),
             units_edited=(pl.col("action") == "edit").sum(),
             chars_dropped=pl.col("before").filter(is_drop).str.len_chars().sum(),
         )
         .with_columns(unit=pl.lit(unit))
-        .sort("step", "rule")
+        .sort(key)
     )
-    return METRICS.conform(counted)
+    return (PAGE_METRICS if by_page else METRICS).conform(counted)

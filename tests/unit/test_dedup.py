@@ -1,11 +1,12 @@
 import unicodedata
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedup import add_hash, find_repeats, normalise
+from transforms.dedup import QUOTES, add_hash, combine, find_repeats, normalise
 
 
 def hashes(*texts, kind="paragraph", min_chars=1):
@@ -13,6 +14,7 @@ def hashes(*texts, kind="paragraph", min_chars=1):
     return add_hash(frame, min_chars)
 
 
+TABLE = str.maketrans(QUOTES)
 SAME = [
     ("schön", unicodedata.normalize("NFD", "schön")),
     ("Er sagte „Ja“.", 'Er sagte "Ja".'),
@@ -53,19 +55,66 @@ def test_looking_first_gives_what_rewriting_all_would(text):
         assert unicodedata.normalize("NFC", found) == rewritten
 
 
+def test_every_character_is_composed():
+    """Looking first overlooks none."""
+    chars = [chr(code) for code in range(0x21, 0x110000) if not 0xD800 <= code < 0xE000]
+    chars = [char for char in chars if char not in QUOTES and not char.isspace()]
+    texts = pl.Series([f"a{char}b" for char in chars])
+    found = pl.select(normalise(pl.lit(texts))).to_series().to_list()
+    composed = [unicodedata.normalize("NFC", f"a{char}b").translate(TABLE) for char in chars]
+    assert [one for one, other in zip(found, composed, strict=True) if one != other] == []
+
+
 def test_short_sentences_code_and_tables_never_repeat():
     assert hashes("Ja.", min_chars=25)["repeatable"].to_list() == [False]
     assert hashes("x" * 30, kind="code")["repeatable"].to_list() == [False]
     assert hashes("x" * 30, min_chars=25)["repeatable"].to_list() == [True]
 
 
-def test_the_first_copy_in_its_language_owns_the_sentence():
-    keys = pl.DataFrame(
-        {
-            "position": range(6),
-            "hash": [1, 1, 2, 1, 2, 3],
-            "language": ["de", "en", "de", "de", "de", "de"],
-            "repeatable": [True, True, True, True, True, False],
-        }
+def owners(keys, high=None, is_gone=None):
+    """(repeat, kept) by row."""
+    none = np.zeros(len(keys), dtype=np.uint64)
+    found = find_repeats(
+        np.array(keys, dtype=np.uint64),
+        none if high is None else np.array(high, dtype=np.uint64),
+        none.astype(bool) if is_gone is None else np.array(is_gone),
     )
-    assert find_repeats(keys.lazy()).collect().rows() == [(3, 0), (4, 2)]
+    return list(zip(*(side.tolist() for side in found), strict=True))
+
+
+def test_the_first_copy_owns_the_sentence():
+    assert owners([7, 9, 7, 8, 9, 7]) == [(2, 0), (4, 1), (5, 0)]
+    assert owners([]) == []
+
+
+def test_a_copy_on_a_dropped_page_owns_nothing():
+    assert owners([7, 7, 7], is_gone=[True, False, False]) == [(0, 1), (2, 1)]
+    assert owners([7, 7], is_gone=[True, True]) == []
+
+
+def test_the_upper_half_of_a_key_counts():
+    assert owners([7, 7, 7], high=[1, 2, 1]) == [(2, 0)]
+
+
+@given(st.lists(st.integers(0, 20), max_size=200))
+def test_repeats_are_what_a_loop_finds(keys):
+    first, expected = {}, []
+    for row, key in enumerate(keys):
+        if key in first:
+            expected.append((row, first[key]))
+        first.setdefault(key, row)
+    assert owners(keys) == expected
+
+
+def test_a_block_is_its_sentences_in_order():
+    hashes = np.array([1, 2, 2, 1, 1, 2, 1], dtype=np.uint64)
+    one, other, again, last = combine(hashes, np.array([0, 2, 4, 6]))
+    assert one == again
+    assert len({one, other, last}) == 3
+
+
+def test_wide_keys_are_the_upper_half_of_128_bits():
+    frame = pl.DataFrame({"text": ["schön"], "kind": ["paragraph"]})
+    wide = add_hash(frame, 1, bits=128)["hash_high"].item()
+    assert wide == 7162440667675545865
+    assert add_hash(frame, 1)["hash_high"].item() is None
