@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +20,13 @@ import polars as pl
 from flows.corpus import Corpus, write_table
 from flows.fingerprint import settings_version
 from flows.limits import limited
-from flows.readers import Broken, Limits, Page, format_of
+from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
 from transforms.boilerplate.templates import FIXED_KINDS, find_templates
 from transforms.contracts import (
     ACTIONS_TAKEN,
     DOCUMENTS,
+    IGNORED,
     LEDGER,
     METRICS,
     PAGES,
@@ -45,7 +47,9 @@ if TYPE_CHECKING:
 
     from flows.config import Settings
     from flows.inputs import Inputs, Shard
+    from flows.readers import Item
 
+QUARANTINE_ROWS = 10_000  # written at a time
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
 
 
@@ -77,8 +81,8 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     extractor = None
     if settings.extractor == "trafilatura":
         extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
-    broken: list[Broken] = []
-    for number, records in enumerate(_read_batches(shard, settings, broken)):
+    aside = _Aside(part)
+    for number, records in enumerate(_read_batches(shard, settings, aside)):
         stage = read_stage(records, context, extractor)
         for table, frame in (
             (PAGES, stage.pages),
@@ -87,8 +91,8 @@ def read_shard(shard: Shard, settings: Settings) -> str:
             (METRICS, stage.metrics),
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
-    write_table(quarantine(broken), QUARANTINE, part / QUARANTINE.name / "00000.parquet")
-    if _changed(shard) or any(item.is_passing for item in broken):
+    aside.close()
+    if _changed(shard) or aside.is_passing:
         name += "-passing"  # what was read is not what was hashed: never found again
     shutil.rmtree(stages / name, ignore_errors=True)
     part.rename(stages / name)
@@ -107,21 +111,58 @@ def _is_whole(stage: Path) -> bool:
 
 def _changed(shard: Shard) -> bool:
     """Whether a file is another than the one that was hashed."""
+    local = (piece for piece in shard.pieces if not piece.remote)
     try:
-        return any(piece.path.stat().st_mtime_ns != piece.modified_ns for piece in shard.pieces)
+        return any(piece.path.stat().st_mtime_ns != piece.modified_ns for piece in local)
     except OSError:
         return True
 
 
-def _read_batches(shard: Shard, settings: Settings, broken: list[Broken]) -> Iterator[pl.DataFrame]:
-    """RECORDS of a shard, a bounded number of bytes at a time; what can't be read goes to `broken`."""
+@dataclass
+class _Aside:
+    """What of a shard is no page: written to its stage, a bounded number of rows at a time."""
+
+    stage: Path
+    broken: list[Broken] = field(default_factory=list)
+    ignored: Counter[Ignored] = field(default_factory=Counter)
+    files: int = 0
+    is_passing: bool = False
+
+    def put(self, item: Broken | Ignored) -> None:
+        """Remember it."""
+        if isinstance(item, Ignored):
+            self.ignored[item] += 1
+            return
+        self.is_passing |= item.is_passing
+        self.broken.append(item)
+        if len(self.broken) >= QUARANTINE_ROWS:
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._write()
+        rows = [
+            (_writable(item.source), item.reason, count) for item, count in sorted(self.ignored.items())
+        ]
+        frame = pl.DataFrame(rows, schema=IGNORED.schema, orient="row")
+        write_table(frame, IGNORED, self.stage / IGNORED.name / "00000.parquet")
+
+    def _write(self) -> None:
+        path = self.stage / QUARANTINE.name / f"{self.files:05d}.parquet"
+        write_table(quarantine(self.broken), QUARANTINE, path)
+        self.files += 1
+        self.broken.clear()
+
+
+def _read_batches(shard: Shard, settings: Settings, aside: _Aside) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time; what is no page goes aside."""
     batch: list[dict[str, Any]] = []
     size = page = 0
     for item in _read_pieces(shard, settings):
-        if isinstance(item, Broken):
-            broken.append(item)
+        if not isinstance(item, Page):
+            aside.put(item)
             continue
-        batch.append({"page": page, **asdict(item)})
+        batch.append({"page": page, **vars(item)})
         page += 1
         size += len(item.content)
         if size >= settings.shard_bytes:
@@ -131,18 +172,31 @@ def _read_batches(shard: Shard, settings: Settings, broken: list[Broken]) -> Ite
         yield pl.DataFrame(batch, schema=RECORDS.schema)
 
 
-def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Page | Broken]:
-    limits = Limits(settings.max_page_bytes, settings.max_line_chars)
+def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Item]:
+    options = ReadOptions(
+        max_page_bytes=settings.max_page_bytes,
+        max_line_chars=settings.max_line_chars,
+        max_decompress_ratio=settings.max_decompress_ratio,
+        columns=Columns(settings.columns),
+        scratch=Corpus(settings.out).stages,
+    )
     for piece in shard.pieces:
-        form = format_of(piece.path.name)
-        if form is None:
-            continue
         try:
-            yield from form.read(piece, limits)
+            yield from read_piece(piece, options)
         except OSError as error:
-            yield Broken(
-                piece.source, None, f"can't be read: {error.strerror}", "check it", is_passing=True
-            )
+            reason = f"can't be read: {error.strerror or error}"
+            yield Broken(piece.source, None, reason, "check it", is_passing=True)
+
+
+def ignored_within(stages: list[str], settings: Settings) -> tuple[str, ...]:
+    """What of the inputs' content is no page, such as images in an archive, as lines to show."""
+    corpus = Corpus(settings.out)
+    frames = [_scan(corpus, stage, IGNORED) for stage in stages]
+    if not frames:
+        return ()
+    sums = pl.concat(frames).group_by("source", "reason").agg(pl.col("records").sum())
+    rows = sums.sort("source", "reason").collect().iter_rows()
+    return tuple(f"{source}: {records:,} {reason}" for source, reason, records in rows)
 
 
 @lru_cache(maxsize=4)

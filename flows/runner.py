@@ -11,7 +11,14 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from flows.clean import finish_tables, forget_stages, judge, publish_part, read_shard
+from flows.clean import (
+    finish_tables,
+    forget_stages,
+    ignored_within,
+    judge,
+    publish_part,
+    read_shard,
+)
 from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
 from flows.inputs import Inputs, find_inputs
@@ -161,7 +168,9 @@ def run_plan(
     with corpus.lock(), open_gate() as gate:
         corpus.prepare()
         previous = _current_metrics(corpus)
-        inputs = find_inputs(named, settings.shard_bytes)
+        inputs = find_inputs(
+            named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin"
+        )
         _refuse_nothing(inputs)
         clock.lap("plan")
         reporter.begin("read", len(inputs.shards))
@@ -179,6 +188,7 @@ def run_plan(
         refused = read_table(corpus.staging, QUARANTINE).collect()
         clock.lap("publish")
         reporter.begin("gate", 0)
+        ignored = (*inputs.ignored, *ignored_within(stages, settings))
         verdict = gate.judge(corpus.staging, settings.gate_rows)
         clock.lap("gate")
         may_publish = verdict.passed and not (settings.strict and refused.height)
@@ -192,7 +202,7 @@ def run_plan(
         metrics,
         previous,
         refused,
-        inputs.ignored,
+        ignored,
         version,
         inputs.size,
         clock.laps,
