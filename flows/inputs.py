@@ -22,7 +22,7 @@ from flows.readers.sniffing import HEAD_BYTES, suffix_by_content
 from flows.readers.unpacking import packing_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
 
     from flows.remote import RemoteFile
 
@@ -270,7 +270,14 @@ def _cut_file(
                     line += chunk.count(b"\n")
             if position > cut.start:
                 piece = Piece(
-                    path, source, cut.start, position, first_line, told.st_mtime_ns, plan.form, cut.offset
+                    path,
+                    source,
+                    cut.start,
+                    position,
+                    first_line,
+                    told.st_mtime_ns,
+                    plan.form,
+                    cut.offset,
                 )
                 pieces.append((piece, part.digest()))
     return pieces, whole.digest()

@@ -76,7 +76,9 @@ _PAGE_FACTS = (
     Column("record_id", pl.String, "the record's own id; null for plain files", nullable=True),
     Column("url", pl.String, "address of the page, where known", nullable=True),
     Column("site", pl.String, "host without www., or pack:<rule pack that knows it>", nullable=True),
-    Column("fetched_at", pl.String, "when it was fetched, ISO 8601 in UTC, as the input says", nullable=True),
+    Column(
+        "fetched_at", pl.String, "when it was fetched, ISO 8601 in UTC, as the input says", nullable=True
+    ),
     Column("title", pl.String, "title, from the record or the HTML", nullable=True),
     Column("author", pl.String, "author, from the HTML", nullable=True),
     Column("date", pl.String, "day of publication, ISO 8601, from the HTML", nullable=True),
@@ -286,7 +288,9 @@ QUARANTINE = Table(
     "one row an input or record that could not be read",
     (
         Column("source", pl.String, "path or URI of the input, as given"),
-        Column("record", pl.String, "line, row or byte of the record; null: the whole input", nullable=True),
+        Column(
+            "record", pl.String, "line, row or byte of the record; null: the whole input", nullable=True
+        ),
         Column("reason", pl.String, "what is wrong"),
         Column("remedy", pl.String, "what to do about it"),
     ),

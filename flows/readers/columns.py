@@ -33,7 +33,9 @@ NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 ROLES = tuple(NAMES)
 FOLDED = ("metadata", "meta")  # a column of columns, looked into where the record has no such column
-_HTML_START = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html\b|head\b|body\b)", re.IGNORECASE)
+_HTML_START = re.compile(
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html\b|head\b|body\b)", re.IGNORECASE
+)
 _STAMP = re.compile(r"\d{14}")
 _NUMBER = re.compile(r"\d{9,19}(?:\.\d+)?")
 _UNITS = (("second", 1e11), ("millisecond", 1e14), ("microsecond", 1e17))
@@ -102,7 +104,7 @@ def read_record(record: Mapping[str, Any], columns: Columns) -> Facts:
     names = tuple(record)
     found = columns.find(names)
     content, role = None, "text"
-    for role in ("html", "text"):  # noqa: B007 - the role found is used below
+    for role in ("html", "text"):
         if role in found and (content := _value(record, found[role])) not in (None, ""):
             break
     if content is None:

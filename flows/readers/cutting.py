@@ -101,9 +101,7 @@ def _cut_warc(file: io.BufferedReader, size: int, shard_bytes: int) -> list[Cut]
     return cuts if at == size else []
 
 
-def _cut_packed_warc(
-    file: BinaryIO, packing: Packing, shard_bytes: int, allowed: int
-) -> list[Cut]:
+def _cut_packed_warc(file: BinaryIO, packing: Packing, shard_bytes: int, allowed: int) -> list[Cut]:
     """The first packed stream that begins with a record after every `shard_bytes`.
 
     None if anything can't be unpacked, or would unpack to more bytes than are allowed.

@@ -26,9 +26,7 @@ class NotTextError(ValueError):
     """The bytes are no text in any encoding we know."""
 
 
-def decode(
-    data: bytes, *, is_html: bool = False, http_charset: str | None = None
-) -> tuple[str, str]:
+def decode(data: bytes, *, is_html: bool = False, http_charset: str | None = None) -> tuple[str, str]:
     """The text, and the name of the encoding it was read with.
 
     In the order browsers use: byte order mark, HTTP header, meta, detection; but bytes that are UTF-8

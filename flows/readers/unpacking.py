@@ -27,7 +27,15 @@ INPUT_BYTES = 1 << 16
 TRIAL_BYTES = 1 << 16  # what a stream found behind damage must give without an error
 XZ_MEMORY_BYTES = 512_000_000
 ZSTD_WINDOW_LOG = 31  # dumps of whole sites are packed with windows of 2 GB
-ERRORS = (OSError, EOFError, ValueError, lzma.LZMAError, igzip_lib.IsalError, zstd.ZstdError, MemoryError)
+ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    lzma.LZMAError,
+    igzip_lib.IsalError,
+    zstd.ZstdError,
+    MemoryError,
+)
 
 
 class Decoder(Protocol):
@@ -149,6 +157,7 @@ class Unpacked(Filled):
         super().__init__()
         self._packed, self._packing, self._budget = packed, packing, budget
         self._rest = b""
+        self._given = b""  # what the decoder was given last, to look for the next stream after damage
         self._taken = 0  # bytes of the packed content taken so far, those in _rest included
         self._decoder: Decoder | None = None
         self._is_damaged = False
@@ -179,17 +188,23 @@ class Unpacked(Filled):
             if not packed:
                 self._decoder = None
                 raise self._broken("breaks off in the middle")
+            self._given = packed
         try:
             data = decoder.decompress(packed, limit)
         except ERRORS as error:
-            self._decoder, self._is_damaged = None, True
+            self._give_up()
             raise self._broken(f"is damaged: {error}") from error
         if decoder.eof:
             self._rest, self._decoder = decoder.unused_data, None
         elif not data and not packed and not decoder.needs_input:
-            self._decoder, self._is_damaged = None, True
+            self._give_up()
             raise self._broken("is damaged")
         return data
+
+    def _give_up(self) -> None:
+        """Look for the next stream in what this one was given, beyond its own beginning."""
+        self._rest = self._given[1:]
+        self._decoder, self._is_damaged = None, True
 
     def _take(self) -> bytes:
         if self._rest:

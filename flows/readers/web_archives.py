@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from flows.readers.columns import as_utc
 from flows.readers.lines import broken_stream, skip_line
 from flows.readers.page import BombError, Broken, BrokenStreamError, Ignored, Page
+from flows.readers.unpacking import MAGIC_BYTES, packing_of
 from flows.readers.whole_files import page_of
 
 if TYPE_CHECKING:
@@ -152,14 +153,9 @@ def _read_record(cursor: _Cursor, head: Head, content: Content, begun: int) -> I
 
 
 def _read_page(head: Head, body: bytes, content: Content, begun: int, where: str) -> Item:
-    from fastwarc.warc import WarcRecord
-
     limit = content.options.max_page_bytes
     try:
-        record = WarcRecord.from_bytes(head.raw + body)
-        if head.kind == "response":
-            record.parse_http(auto_decode="all", quirks_mode=True)
-        data = record.reader.read(limit + 1)
+        record, data = _parse(_marked_http(head, body) + body, limit, "all")
     except (OSError, ValueError) as error:
         return Broken(content.source, where, f"can't be parsed: {error}", "fetch the page again")
     if len(data) > limit:
@@ -185,13 +181,43 @@ def _read_page(head: Head, body: bytes, content: Content, begun: int, where: str
     return page_of(data, about, content.options, charset, where)
 
 
+def _parse(raw: bytes, limit: int, decoding: str) -> tuple[WarcRecord, bytes]:
+    """A record and its payload, `limit` bytes of it and one.
+
+    Crawlers often unpack a page and leave the header that says it is packed; then it is taken as it is.
+    """
+    from fastwarc.warc import WarcRecord
+
+    record = WarcRecord.from_bytes(raw)
+    try:
+        if record.is_http:
+            record.parse_http(auto_decode=decoding, quirks_mode=True)
+        return record, record.reader.read(limit + 1)
+    except OSError:
+        if decoding == "none":
+            raise
+        record, data = _parse(raw, limit, "none")
+        if packing_of(data[:MAGIC_BYTES]):
+            raise
+        return record, data
+
+
+def _marked_http(head: Head, body: bytes) -> bytes:
+    """The header of a record, said to hold HTTP if it does, and with the line ends of the standard."""
+    lines = head.raw.split(b"\n")
+    raw = b"\r\n".join(line.rstrip(b"\r") for line in lines)
+    if head.kind == "response" and body.startswith(b"HTTP/") and b"application/http" not in raw:
+        raw = raw.removesuffix(b"\r\n") + b"Content-Type: application/http; msgtype=response\r\n\r\n"
+    return raw
+
+
 def _kind(record: WarcRecord, record_kind: str, data: bytes) -> str | None:
     """html, text, or None for what is no page."""
     from flows.readers.sniffing import looks_like_html
 
     if record_kind == "conversion":
         return "text"
-    given = record.http_content_type
+    given = (record.http_content_type or "").strip().lower()
     if record_kind == "resource":
         given = dict(record.headers).get("Content-Type", "").split(";")[0].strip().lower()
     if given in HTML_TYPES:
