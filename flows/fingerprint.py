@@ -19,9 +19,9 @@ WITHOUT_EFFECT = frozenset(
 )
 # Libraries whose answers are in the output.
 LIBRARIES = (
-    "fastwarc", "ftfy", "htmldate", "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "polars",
-    "orjson", "polars-hash",
-    "pyarrow", "resiliparse", "selectolax", "sentencex", "trafilatura",
+    "fastwarc", "ftfy", "htmldate", "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml",
+    "numpy", "orjson", "polars", "polars-hash", "pyarrow", "resiliparse", "selectolax", "sentencex",
+    "trafilatura",
 )  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """From what the user named to shards: files found, hashed, cut and grouped in a stable order.
 
-A name is a file, a folder, a glob, `@list.txt` (a file of names, one a line), `-` (JSON lines on standard
-input) or an address: `s3://`, `gs://`, `az://`, `https://`.
+A name is a file, a folder, a glob, `@list.txt` (a file of names, one a line), `-` (JSON lines on
+standard input) or an address: `s3://`, `gs://`, `az://`, `https://`.
 """
 
 from __future__ import annotations

@@ -69,7 +69,7 @@ def warc_record(
     return warc_record_of(content, str(record["id"]), kind, http, content_type)
 
 
-def warc_record_of(
+def warc_record_of(  # noqa: PLR0913, PLR0917 - one argument a thing that can be odd
     content: bytes,
     record_id: str = "1",
     kind: str = "response",
@@ -114,11 +114,11 @@ def tarred(name: str, data: bytes) -> bytes:
 
 
 PACKED: dict[str, Callable[[str, bytes], bytes]] = {
-    "": lambda name, data: data,
-    ".gz": lambda name, data: gzip.compress(data, mtime=0),
-    ".zst": lambda name, data: zstd.compress(data),
-    ".bz2": lambda name, data: bz2.compress(data),
-    ".xz": lambda name, data: lzma.compress(data),
+    "": lambda _, data: data,
+    ".gz": lambda _, data: gzip.compress(data, mtime=0),
+    ".zst": lambda _, data: zstd.compress(data),
+    ".bz2": lambda _, data: bz2.compress(data),
+    ".xz": lambda _, data: lzma.compress(data),
     ".zip": zipped,
     ".tar": tarred,
     ".tar.gz": lambda name, data: gzip.compress(tarred(name, data), mtime=0),

@@ -288,9 +288,7 @@ QUARANTINE = Table(
     "one row an input or record that could not be read",
     (
         Column("source", pl.String, "path or URI of the input, as given"),
-        Column(
-            "record", pl.String, "line, row or byte of the record; null: the whole input", nullable=True
-        ),
+        Column("record", pl.String, "its line, row or byte; null: the whole input", nullable=True),
         Column("reason", pl.String, "what is wrong"),
         Column("remedy", pl.String, "what to do about it"),
     ),

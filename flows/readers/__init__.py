@@ -36,6 +36,7 @@ from flows.readers.unpacking import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 __all__ = [
     "ARCHIVES", "PACKINGS", "READERS", "Broken", "Columns", "Format", "Ignored", "Item", "Page", "Piece",
@@ -97,13 +98,23 @@ def _unpacked_name(name: str) -> str:
 def read_piece(piece: Piece, options: ReadOptions) -> Iterator[Item]:
     """The pages that begin within the piece, and what can't be read or isn't a page.
 
-    Raises OSError where the file itself can't be read.
+    Raises OSError where the file itself can't be read or fetched.
     """
+    if piece.remote:
+        from flows.remote import fetched
+
+        with fetched(piece, options.scratch) as path:
+            yield from _read_file(path, piece, options)
+    else:
+        yield from _read_file(piece.path, piece, options)
+
+
+def _read_file(path: Path, piece: Piece, options: ReadOptions) -> Iterator[Item]:
     size = piece.end - piece.start
     # A packed file is cut only where the whole of it is within its budget.
     allowed = sys.maxsize if piece.form else allowed_bytes(size, options.max_decompress_ratio)
     budget = Budget(allowed)
-    with piece.path.open("rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         file.seek(piece.start)
         content = Content(
             stream=io.BufferedReader(Window(file, size), BUFFER_BYTES),
@@ -113,7 +124,7 @@ def read_piece(piece: Piece, options: ReadOptions) -> Iterator[Item]:
             budget=budget,
             offset=piece.offset,
             first_line=piece.first_line,
-            path=None if piece.form else piece.path,
+            path=None if piece.form else path,
         )
         if not piece.form:
             yield from read_content(content)

@@ -126,7 +126,7 @@ def is_hidden(name: str) -> bool:
     )
 
 
-def _inside(content: Content, stream: io.BufferedReader, source: str, name: str) -> Content:
+def _inside(content: Content, stream: io.BufferedReader[Any], source: str, name: str) -> Content:
     return replace(
         content,
         stream=stream,

@@ -34,7 +34,8 @@ NAMES: dict[str, tuple[str, ...]] = {
 ROLES = tuple(NAMES)
 FOLDED = ("metadata", "meta")  # a column of columns, looked into where the record has no such column
 _HTML_START = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html\b|head\b|body\b)", re.IGNORECASE
+    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html\b|head\b|body\b)",
+    re.IGNORECASE | re.DOTALL,
 )
 _STAMP = re.compile(r"\d{14}")
 _NUMBER = re.compile(r"\d{9,19}(?:\.\d+)?")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from flows.readers import READERS, format_of
 from flows.readers.columns import Columns
@@ -40,7 +40,7 @@ class Plan:
 
 
 def plan_cuts(
-    file: io.BufferedReader, name: str, size: int, shard_bytes: int, max_decompress_ratio: float
+    file: io.BufferedReader[Any], name: str, size: int, shard_bytes: int, max_decompress_ratio: float
 ) -> Plan:
     """Where to cut a file of `size` bytes.
 
@@ -82,7 +82,7 @@ def _cut_lines(file: BinaryIO, size: int, shard_bytes: int) -> Iterator[Cut]:
         start = at
 
 
-def _cut_warc(file: io.BufferedReader, size: int, shard_bytes: int) -> list[Cut]:
+def _cut_warc(file: io.BufferedReader[Any], size: int, shard_bytes: int) -> list[Cut]:
     """The first record after every `shard_bytes`; none if a record is broken."""
     cuts: list[Cut] = []
     at = 0

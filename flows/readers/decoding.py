@@ -117,7 +117,7 @@ def _refuse_binary(data: bytes) -> None:
 
 
 def without_surrogates(text: str) -> tuple[str, bool]:
-    """The text with halves of characters as U+FFFD, for no file can hold them; whether there were none."""
+    """The text with U+FFFD for halves of characters, which no file can hold; whether it had none."""
     if text.isascii():
         return text, True
     try:

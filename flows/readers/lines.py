@@ -61,7 +61,7 @@ def broken_stream(source: str, error: BrokenStreamError, after: str = "") -> Bro
     return Broken(source, f"{after}byte {error.offset}", error.reason, error.remedy)
 
 
-def skip_line(stream: io.BufferedReader) -> int:
+def skip_line(stream: io.BufferedReader[Any]) -> int:
     """Read on to the end of the line, a chunk at a time; how many bytes that was."""
     skipped = 0
     while chunk := stream.readline(SKIP_BYTES):

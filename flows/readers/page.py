@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING
+from pathlib import Path  # noqa: TC003 - pickled to worker processes with its class
+from typing import TYPE_CHECKING, Any
 
 from flows.readers.columns import Columns
 
@@ -60,7 +60,7 @@ class Content:
     `offset` and `first_line` are those of its first byte; `size` in bytes, where known.
     """
 
-    stream: io.BufferedReader
+    stream: io.BufferedReader[Any]
     source: str
     name: str
     options: ReadOptions

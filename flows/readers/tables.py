@@ -201,7 +201,7 @@ class _CsvRows:
         return trouble
 
 
-def as_utf8(stream: io.BufferedReader, encoding: str) -> io.BufferedReader:
+def as_utf8(stream: io.BufferedReader[Any], encoding: str) -> io.BufferedReader[Any]:
     """A stream of UTF-16 or UTF-32 as one of UTF-8."""
     from flows.readers.unpacking import Filled
 

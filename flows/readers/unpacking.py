@@ -8,7 +8,7 @@ import lzma
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from isal import igzip_lib
 
@@ -27,15 +27,10 @@ INPUT_BYTES = 1 << 16
 TRIAL_BYTES = 1 << 16  # what a stream found behind damage must give without an error
 XZ_MEMORY_BYTES = 512_000_000
 ZSTD_WINDOW_LOG = 31  # dumps of whole sites are packed with windows of 2 GB
-ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    lzma.LZMAError,
-    igzip_lib.IsalError,
-    zstd.ZstdError,
-    MemoryError,
-)
+ERRORS: tuple[type[Exception], ...] = (
+    OSError, EOFError, ValueError, MemoryError, lzma.LZMAError, zstd.ZstdError,
+    cast("type[Exception]", igzip_lib.IsalError),
+)  # fmt: skip
 
 
 class Decoder(Protocol):
@@ -153,7 +148,9 @@ class Unpacked(Filled):
     stream that can. Raises BombError, over and over, once the budget is spent.
     """
 
-    def __init__(self, packed: BinaryIO | io.BufferedReader, packing: Packing, budget: Budget) -> None:
+    def __init__(
+        self, packed: BinaryIO | io.BufferedReader[Any], packing: Packing, budget: Budget
+    ) -> None:
         super().__init__()
         self._packed, self._packing, self._budget = packed, packing, budget
         self._rest = b""
@@ -284,6 +281,8 @@ class Unpacked(Filled):
             raise self._bomb
 
 
-def unpack(stream: BinaryIO | io.BufferedReader, packing: Packing, budget: Budget) -> io.BufferedReader:
+def unpack(
+    stream: BinaryIO | io.BufferedReader[Any], packing: Packing, budget: Budget
+) -> io.BufferedReader[Any]:
     """The content of a packed stream, buffered."""
     return io.BufferedReader(Unpacked(stream, packing, budget), BUFFER_BYTES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from flows.readers.columns import as_utc
 from flows.readers.lines import broken_stream, skip_line
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 VERSION = re.compile(rb"WARC/\d\.\d\r?\n")
 MAX_HEADER_BYTES = 1 << 16
 SKIP_BYTES = 1 << 18
+Decoding = Literal["none", "all"]
 PAGES = ("response", "conversion", "resource")  # records that hold what somebody saw
 HTML_TYPES = ("text/html", "application/xhtml+xml")
 TEXT_TYPES = ("text/plain", "text/markdown")
@@ -59,15 +60,15 @@ def read_warc(content: Content) -> Iterator[Item]:
             yield from _read_record(cursor, head, content, begun)
         except NoRecordError as error:
             yield Broken(content.source, f"byte {begun}", str(error), "fetch the file again")
-            if not cursor.find_record(content):
+            if not cursor.find_record():
                 return
         except BrokenStreamError as error:
             yield broken_stream(content.source, error, f"record at byte {begun}, ")
-            if isinstance(error, BombError) or not cursor.find_record(content):
+            if isinstance(error, BombError) or not cursor.find_record():
                 return
 
 
-def read_head(stream: io.BufferedReader) -> tuple[Head, int]:
+def read_head(stream: io.BufferedReader[Any]) -> tuple[Head, int]:
     """The header of the record that begins here, and how many bytes it takes.
 
     Raises NoRecordError where there is none.
@@ -93,7 +94,7 @@ def read_head(stream: io.BufferedReader) -> tuple[Head, int]:
 class _Cursor:
     """A stream and how far it was read."""
 
-    def __init__(self, stream: io.BufferedReader, position: int) -> None:
+    def __init__(self, stream: io.BufferedReader[Any], position: int) -> None:
         self.stream, self.position = stream, position
 
     def skip_blank(self) -> bool:
@@ -120,7 +121,7 @@ class _Cursor:
         if size > 0:
             raise NoRecordError(f"the file ends in the middle of a record, {size:,} bytes short")
 
-    def find_record(self, content: Content) -> bool:
+    def find_record(self) -> bool:
         """Go on to the next line that begins a record; False if there is none."""
         while True:
             try:
@@ -181,7 +182,7 @@ def _read_page(head: Head, body: bytes, content: Content, begun: int, where: str
     return page_of(data, about, content.options, charset, where)
 
 
-def _parse(raw: bytes, limit: int, decoding: str) -> tuple[WarcRecord, bytes]:
+def _parse(raw: bytes, limit: int, decoding: Decoding) -> tuple[WarcRecord, bytes]:
     """A record and its payload, `limit` bytes of it and one.
 
     Crawlers often unpack a page and leave the header that says it is packed; then it is taken as it is.
