@@ -2,8 +2,8 @@
 
 python -m benchmarks.reading [--bench ../shared/bench] [--pool N]
 
-With --pool: HTML throughput of a whole run with the engine trafilatura beside bare calls of trafilatura in
-a pool of the same size.
+With --pool: HTML throughput of a whole run with the engine trafilatura beside bare calls of
+trafilatura in a pool of the same size.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
-
 
 from benchmarks.speed import cpu_seconds
 from flows.clean import _Aside, _read_batches
@@ -33,7 +32,9 @@ REPEATS = 5
 
 def records_of(bench: Path) -> list[dict[str, str]]:
     files = sorted((bench / "speed" / "text_jsonl").glob("*.jsonl.gz"))
-    return [json.loads(line) for file in files for line in gzip.decompress(file.read_bytes()).splitlines()]
+    return [
+        json.loads(line) for file in files for line in gzip.decompress(file.read_bytes()).splitlines()
+    ]
 
 
 def made(bench: Path, folder: Path) -> dict[str, int]:
@@ -45,11 +46,15 @@ def made(bench: Path, folder: Path) -> dict[str, int]:
     for packing in ("", ".gz", ".zst", ".bz2", ".xz"):
         files["text.jsonl" + packing] = PACKED[packing]("", lines)
     files["text.zip"] = zipped("text.jsonl", lines)
-    sizes = dict.fromkeys(files, len(lines)) | {"text.csv": len(files["text.csv"]), "text.parquet": len(texts)}
+    sizes = dict.fromkeys(files, len(lines)) | {
+        "text.csv": len(files["text.csv"]),
+        "text.parquet": len(texts),
+    }
     for name, data in files.items():
         (folder / name).write_bytes(data)
     web = b"".join(
-        gzip.decompress(file.read_bytes()) for file in sorted((bench / "speed/html_warc").glob("*.warc.gz"))
+        gzip.decompress(file.read_bytes())
+        for file in sorted((bench / "speed/html_warc").glob("*.warc.gz"))
     )
     for name, data in (("html.warc", web), ("html.warc.xz", lzma.compress(web, preset=1))):
         (folder / name).write_bytes(data)
@@ -80,7 +85,9 @@ def report_formats(bench: Path) -> None:
         for name, size in sorted(made(bench, folder).items()):
             pages = read_frames(folder / name, settings)
             seconds = best(lambda name=name: read_frames(folder / name, settings))
-            print(f"{name:15} {pages:5} pages {size / 1e6:6.1f} MB {size / 1e6 / seconds:7.0f} MB a CPU s")
+            print(
+                f"{name:15} {pages:5} pages {size / 1e6:6.1f} MB {size / 1e6 / seconds:7.0f} MB a CPU s"
+            )
 
 
 def pages_of(path: Path) -> list[Page]:
@@ -108,7 +115,9 @@ def report_pool(bench: Path, workers: int) -> None:
         bare = time.perf_counter() - start
     with tempfile.TemporaryDirectory() as out:
         mapper = Pool(workers)
-        report = clean(files, Path(out), mapper, extractor="trafilatura", workers=workers, shard_bytes=2_000_000)
+        report = clean(
+            files, Path(out), mapper, extractor="trafilatura", workers=workers, shard_bytes=2_000_000
+        )
         mapper.close()
     print(f"{len(texts)} pages of HTML, {workers} processes, wall seconds")
     print(f"bare trafilatura {bare:.1f}, read stage with trafilatura {report.seconds['read']:.1f}")

@@ -188,6 +188,11 @@ def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Item]:
             yield Broken(piece.source, None, reason, "check it", is_passing=True)
 
 
+def count_pages(stage: str, settings: Settings) -> int:
+    """Pages that were read in a shard."""
+    return int(_scan(Corpus(settings.out), stage, PAGES).select(pl.len()).collect().item())
+
+
 def ignored_within(stages: list[str], settings: Settings) -> tuple[str, ...]:
     """What of the inputs' content is no page, such as images in an archive, as lines to show."""
     corpus = Corpus(settings.out)
@@ -500,7 +505,7 @@ def finish_tables(
             quarantine(inputs.broken),
             *(_scan(corpus, stage, QUARANTINE).collect() for stage in stages),
         ]
-    ).sort("source", "record", nulls_last=False)
+    ).sort("source", "record", "reason", nulls_last=False)
     name = f"part-00000-{tag}.parquet"
     write_table(metrics, METRICS, corpus.staging / METRICS.name / name)
     write_table(refused, QUARANTINE, corpus.staging / QUARANTINE.name / name)

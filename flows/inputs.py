@@ -30,7 +30,7 @@ CHUNK_BYTES = 1 << 20
 DIGEST_BYTES = 16
 STDIN = "-"
 DEFAULT_RATIO = 250.0
-CHECK_RIGHTS = "check its rights"
+CHECK_RIGHTS = "check the path and its rights"
 
 
 @dataclass(frozen=True)
@@ -194,7 +194,7 @@ def _problem_with(path: Path) -> tuple[str, str] | None:
     except FileNotFoundError:
         return "no such file or folder", "check the path"
     except OSError as error:
-        return f"can't be read: {error.strerror}", "check the path and its rights"
+        return f"can't be read: {error.strerror}", CHECK_RIGHTS
     return None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from flows.clean import (
+    count_pages,
     finish_tables,
     forget_stages,
     ignored_within,
@@ -65,11 +66,11 @@ class Mapper(Protocol):
 class Reporter(Protocol):
     """Who tells the user how far a run is."""
 
-    def begin(self, stage: str, total: int) -> None:
-        """A stage begins, with so many tasks."""
+    def begin(self, stage: str, total: int, size: int = 0) -> None:
+        """A stage begins, with so many tasks, and so many bytes to read."""
 
-    def advance(self) -> None:
-        """A task of it is done."""
+    def advance(self, size: int = 0, pages: int = 0) -> None:
+        """A task of it is done: so many bytes were read, so many pages were in them."""
 
     def say(self, text: str) -> None:
         """Something worth a line."""
@@ -173,9 +174,10 @@ def run_plan(
         )
         _refuse_nothing(inputs)
         clock.lap("plan")
-        reporter.begin("read", len(inputs.shards))
+        reporter.begin("read", len(inputs.shards), inputs.size)
         calls = [(shard, settings) for shard in inputs.shards]
-        stages = _collect(mapper.map("read", read_shard, calls), reporter)
+        told = _TellPages(reporter, inputs, settings)
+        stages = _collect(mapper.map("read", read_shard, calls), told)
         clock.lap("read")
         parts = judge(stages, settings)
         clock.lap("judge")
@@ -183,7 +185,7 @@ def run_plan(
         tag = fingerprint[:TAG_CHARS]
         reporter.begin("publish", len(parts))
         part_calls = [(part, stages, tag, settings) for part in parts]
-        counts = _collect(mapper.map("publish", publish_part, part_calls), reporter)
+        counts = _collect(mapper.map("publish", publish_part, part_calls), lambda _: reporter.advance())
         metrics = finish_tables(inputs, stages, counts, tag, settings)
         refused = read_table(corpus.staging, QUARANTINE).collect()
         clock.lap("publish")
@@ -209,12 +211,27 @@ def run_plan(
     )
 
 
-def _collect(results: Iterator[str], reporter: Reporter) -> list[str]:
+@dataclass
+class _TellPages:
+    """Tells the reporter how much was in each shard that was read."""
+
+    reporter: Reporter
+    inputs: Inputs
+    settings: Settings
+    done: int = 0
+
+    def __call__(self, stage: str) -> None:
+        size = self.inputs.shards[self.done].size
+        self.done += 1
+        self.reporter.advance(size, count_pages(stage, self.settings))
+
+
+def _collect(results: Iterator[str], tell: Callable[[str], None]) -> list[str]:
     collected = []
     try:
         for result in results:
             collected.append(result)
-            reporter.advance()
+            tell(result)
     except BrokenProcessPool as error:
         raise WorkerError(
             "a worker process died, perhaps for want of memory",

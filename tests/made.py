@@ -66,7 +66,8 @@ def warc_record(
 ) -> bytes:
     """One record; the HTTP header says nothing of the charset unless `http` does."""
     content = (record.get("html") or record.get("text") or "").encode()
-    return warc_record_of(content, str(record["id"]), kind, http, content_type)
+    made = warc_record_of(content, str(record["id"]), kind, http, content_type)
+    return made.replace(URL.format(record["id"]).encode(), str(record["url"]).encode(), 1)
 
 
 def warc_record_of(  # noqa: PLR0913, PLR0917 - one argument a thing that can be odd
