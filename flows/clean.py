@@ -8,9 +8,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ import polars as pl
 
 from flows.corpus import Corpus, write_table
 from flows.fingerprint import settings_version
-from flows.limits import limited
+from flows.limits import die_with_parent, limited
 from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
 from transforms.boilerplate.templates import FIXED_KINDS, find_templates
@@ -42,12 +45,17 @@ from transforms.pipeline import Context, count_rules, read_stage
 from transforms.quality import measure_documents
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import Self
 
     from flows.config import Settings
     from flows.inputs import Inputs, Shard
     from flows.readers import Item
+    from transforms.extract import Extraction
+    from transforms.pipeline import Stage
+
+    ReadBatch = Callable[[pl.DataFrame, Settings, Callable[[Broken], None]], Iterator[Stage]]
 
 QUARANTINE_ROWS = 10_000  # written at a time
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
@@ -71,19 +79,30 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     Out: the name of its folder under `Corpus.stages`, which holds PAGES, UNITS,
     ACTIONS_TAKEN, METRICS and QUARANTINE, a folder each.
     """
-    context, version = _context(settings)
+    return _read_shard(shard, settings, read_batch)
+
+
+def read_shard_carefully(shard: Shard, settings: Settings) -> str:
+    """The same, in a process of its own, for shards of which a page kills the process that reads it.
+
+    Such a page is judged without the extractor; one that kills even then is quarantined.
+    """
+    with CarefulReader(settings) as reader:
+        return _read_shard(shard, settings, reader.read)
+
+
+def _read_shard(shard: Shard, settings: Settings, read: ReadBatch) -> str:
+    version = _context(settings)[1]
     name = f"{shard.key}-{version[:16]}"
     stages = Corpus(settings.out).stages
     if _is_whole(stages / name):
         return name
     part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    extractor = None
-    if settings.extractor == "trafilatura":
-        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
     aside = _Aside(part)
-    for number, records in enumerate(_read_batches(shard, settings, aside)):
-        stage = read_stage(records, context, extractor)
+    batches = _read_batches(shard, settings, aside)
+    read_batches = (stage for records in batches for stage in read(records, settings, aside.put))
+    for number, stage in enumerate(read_batches):
         for table, frame in (
             (PAGES, stage.pages),
             (UNITS, stage.units),
@@ -97,6 +116,83 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     shutil.rmtree(stages / name, ignore_errors=True)
     part.rename(stages / name)
     return name
+
+
+def read_batch(
+    records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None] | None = None
+) -> Iterator[Stage]:
+    """RECORDS through the read stage."""
+    del refuse
+    extractor = None
+    if settings.extractor == "trafilatura":
+        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
+    yield read_stage(records, _context(settings)[0], extractor)
+
+
+def _read_in_child(records: pl.DataFrame, settings: Settings) -> list[Stage]:
+    return list(read_batch(records, settings))
+
+
+def _read_without_extractor(records: pl.DataFrame, settings: Settings) -> list[Stage]:
+    """The extractor kills the process that asks it: it gives no verdict, and the ledger says why."""
+
+    def refuse(_html: str) -> Extraction | None:
+        raise ExtractorDiedError("it killed the process it ran in")
+
+    extractor = refuse if settings.extractor == "trafilatura" else None
+    return [read_stage(records, _context(settings)[0], extractor)]
+
+
+class ExtractorDiedError(RuntimeError):
+    """The extractor ended the process it ran in."""
+
+
+@dataclass
+class CarefulReader:
+    """Reads batches in a child process, and finds the pages that kill it by halving."""
+
+    settings: Settings
+    pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def read(
+        self, records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None]
+    ) -> Iterator[Stage]:
+        """RECORDS through the read stage, but for the pages that can't be read; those are refused."""
+        stages = self._ask(_read_in_child, records)
+        if stages is None and records.height > 1:
+            half = records.height // 2
+            yield from self.read(records[:half], settings, refuse)
+            yield from self.read(records[half:], settings, refuse)
+            return
+        if stages is None:
+            stages = self._ask(_read_without_extractor, records)
+        if stages is None:
+            row = records.row(0, named=True)
+            where = row["record_id"] and f"id {row['record_id']}"
+            reason = "reading it kills the process that reads it"
+            refuse(Broken(row["source"], where, reason, "remove it, and report it with the page"))
+            return
+        yield from stages
+
+    def _ask(
+        self, function: Callable[[pl.DataFrame, Settings], list[Stage]], records: pl.DataFrame
+    ) -> list[Stage] | None:
+        """What the child answers; None if it died."""
+        if self.pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent)
+        try:
+            return self.pool.submit(function, records, self.settings).result()
+        except BrokenProcessPool:
+            self.pool = None
+            return None
 
 
 def _is_whole(stage: Path) -> bool:

@@ -19,10 +19,11 @@ from flows.clean import (
     judge,
     publish_part,
     read_shard,
+    read_shard_carefully,
 )
 from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
-from flows.inputs import Inputs, find_inputs
+from flows.inputs import Inputs, Shard, find_inputs
 from flows.judge_process import GateProcess
 from flows.limits import die_with_parent
 from transforms.contracts import METRICS, QUARANTINE
@@ -122,7 +123,17 @@ class Pool:
             # Polars' threads do not survive a fork.
             spawn = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn, initializer=die_with_parent)
-        return self.pool.map(function, *zip(*calls, strict=True))
+        return self._results(self.pool, function, calls)
+
+    def _results(
+        self, pool: ProcessPoolExecutor, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """A pool that lost a process takes no more calls; the next map starts another."""
+        try:
+            yield from pool.map(function, *zip(*calls, strict=True))
+        except BrokenProcessPool:
+            self.pool = None
+            raise
 
     def close(self) -> None:
         """End the processes."""
@@ -174,10 +185,10 @@ def run_plan(
         )
         _refuse_nothing(inputs)
         clock.lap("plan")
-        reporter.begin("read", len(inputs.shards), inputs.size)
+        tell = _TellPages(reporter, inputs, settings)
+        tell.begin()
         calls = [(shard, settings) for shard in inputs.shards]
-        told = _TellPages(reporter, inputs, settings)
-        stages = _collect(mapper.map("read", read_shard, calls), told)
+        stages = _read(calls, mapper, tell)
         clock.lap("read")
         parts = judge(stages, settings)
         clock.lap("judge")
@@ -220,13 +231,29 @@ class _TellPages:
     settings: Settings
     done: int = 0
 
-    def __call__(self, stage: str) -> None:
+    def begin(self) -> None:
+        """The stage begins, or begins again."""
+        self.done = 0
+        self.reporter.begin("read", len(self.inputs.shards), self.inputs.size)
+
+    def __call__(self, stage: str) -> str:
         size = self.inputs.shards[self.done].size
         self.done += 1
         self.reporter.advance(size, count_pages(stage, self.settings))
+        return stage
 
 
-def _collect(results: Iterator[str], tell: Callable[[str], None]) -> list[str]:
+def _read(calls: list[tuple[Shard, Settings]], mapper: Mapper, tell: _TellPages) -> list[str]:
+    """Read the shards; with care if a page kills a process, for then it is some page of some shard."""
+    try:
+        return list(map(tell, mapper.map("read", read_shard, calls)))
+    except BrokenProcessPool:
+        tell.reporter.say("a process died reading a page; reading on in processes of their own")
+        tell.begin()
+        return _collect(mapper.map("read", read_shard_carefully, calls), tell)
+
+
+def _collect(results: Iterator[str], tell: Callable[[str], object]) -> list[str]:
     collected = []
     try:
         for result in results:

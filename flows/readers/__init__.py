@@ -127,7 +127,12 @@ def _read_file(path: Path, piece: Piece, options: ReadOptions) -> Iterator[Item]
             path=None if piece.form else path,
         )
         if not piece.form:
-            yield from read_content(content)
+            is_empty = True
+            for item in read_content(content):
+                is_empty = False
+                yield item
+            if is_empty:
+                yield Ignored(piece.source, "files without a page")
             return
         suffix = _unpacked_name(piece.form)
         packing = PACKINGS.get(piece.form.removeprefix(suffix))

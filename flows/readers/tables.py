@@ -111,8 +111,13 @@ class _CsvRows:
     def read(self) -> Iterator[Page | Broken]:
         header_line = next(self._lines(), "")
         delimiter = max(DELIMITERS, key=header_line.count)
-        header = next(csv.reader([header_line], delimiter=delimiter), [])
         yield from self._troubles()
+        try:
+            header = next(csv.reader([header_line], delimiter=delimiter), [])
+        except csv.Error as error:
+            reason = f"no valid CSV header: {error}"
+            yield Broken(self.content.source, "line 1", reason, "name the columns in the first line")
+            return
         found = self.content.options.columns.find(tuple(header))
         if not found.keys() & {"text", "html"}:
             missing = self.content.options.columns.missing(header)

@@ -3,15 +3,18 @@
 import io
 import json
 import os
+import sys
 from itertools import islice
 from pathlib import Path
 
+import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from flows.inputs import find_inputs
 from flows.readers import Page, Piece, ReadOptions, read_piece
+from flows.runner import Pool
 from tests.conftest import clean, file_hashes, read_corpus, shared
 from tests.made import (
     PACKED,
@@ -182,3 +185,52 @@ def test_the_same_pages_in_every_format_make_the_same_documents(tmp_path):
     assert made["single"].height > 50
     for name, documents in made.items():
         assert documents.equals(made["single"]), name
+
+
+KILLER = """
+import functools, os, signal, sys
+sys.path[:0] = {path!r}
+import transforms.pipeline as pipeline
+
+def killing(function):
+    @functools.wraps(function)
+    def read_stage(records, context, extractor):
+        if records["content"].str.contains("KILL-ALWAYS").any():
+            os.kill(os.getpid(), signal.SIGSEGV)
+        def ask(html):
+            if "KILL-EXTRACTOR" in html:
+                os.kill(os.getpid(), signal.SIGSEGV)
+            return None
+        dead = extractor is not None and extractor.__name__ == "refuse"
+        return function(records, context, extractor if dead or extractor is None else ask)
+    return read_stage
+
+pipeline.read_stage = killing(pipeline.read_stage)
+"""
+
+
+def test_a_page_that_kills_the_parser_does_not_end_the_run(tmp_path, monkeypatch):
+    """Processes started by the pool load a sitecustomize that kills them on certain pages."""
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(KILLER.format(path=sys.path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
+    folder = tmp_path / "pages"
+    folder.mkdir()
+    for number in range(6):
+        words = {2: "KILL-ALWAYS", 4: "KILL-EXTRACTOR"}.get(number, "fine")
+        (folder / f"{number}.html").write_text(
+            f"<html><body><p>Seite {number} ist {words} zu lesen.</p>"
+        )
+    pool = Pool(2)
+    report = clean(
+        [folder], tmp_path / "out", pool, shard_bytes=1, extractor="trafilatura", line_model=False
+    )
+    pool.close()
+    assert report.version
+    assert report.quarantine["source"].to_list() == [f"{folder}/2.html"]
+    assert "kills the process" in report.quarantine["reason"][0]
+    tables = read_corpus(tmp_path / "out" / "corpus")
+    assert {Path(source).stem for source in tables["documents"]["source"]} == {"0", "1", "3", "4", "5"}
+    notes = tables["ledger"].filter(rule="no-verdict")
+    told = notes.filter(pl.col("source").str.ends_with("4.html"))["before"].to_list()
+    assert any("ExtractorDiedError" in text for text in told)

@@ -57,7 +57,8 @@ def check_reader(name: str, data: bytes) -> list[Item]:
         found = find_inputs([str(path)], SHARD_BYTES, OPTIONS.max_decompress_ratio)
         if found.shards:
             pieces = [item for shard in found.shards for piece in shard.pieces for item in read(piece)]
-            assert pieces == whole, (pieces, whole)
+            empty = Ignored(str(path), "files without a page")
+            assert [item for item in pieces if item != empty] == [i for i in whole if i != empty]
         assert found.broken or whole or not data
     return whole
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flows.readers import Broken, Page
+from flows.readers import Broken, Ignored, Page
 from tests.fuzz.readers import NAMES, check_reader, seeds
 
 SEEDS = seeds()
@@ -14,7 +14,20 @@ EDITS = st.lists(
         st.integers(0, 40),
         st.one_of(
             st.binary(max_size=12),
-            st.sampled_from([b"\x00", b'"', b"\n", b"\r\n", b"\x1f\x8b\x08\x00", b"WARC/1.0\r\n", b"PK\x03\x04", b"\xef\xbb\xbf", b"\xff\xfe", b"Content-Length: 99\r\n"]),
+            st.sampled_from(
+                [
+                    b"\x00",
+                    b'"',
+                    b"\n",
+                    b"\r\n",
+                    b"\x1f\x8b\x08\x00",
+                    b"WARC/1.0\r\n",
+                    b"PK\x03\x04",
+                    b"\xef\xbb\xbf",
+                    b"\xff\xfe",
+                    b"Content-Length: 99\r\n",
+                ]
+            ),
         ),
     ),
     max_size=6,
@@ -50,10 +63,13 @@ def test_rubbish_ends_in_pages_and_reasons(name, data):
 
 
 # What the fuzzers found, kept: the name, the bytes.
-FOUND: list[tuple[str, bytes]] = []
+FOUND: list[tuple[str, bytes]] = [
+    ("a.csv", b"text\rid\nx,y\n"),  # a line end of old within a field
+    ("a.zip", b"PK\x05\x06" + bytes(18)),  # an archive of nothing
+]
 
 
 @pytest.mark.parametrize(("name", "data"), FOUND)
 def test_what_the_fuzzers_found(name, data):
     items = check_reader(name, data)
-    assert all(isinstance(item, Page | Broken) for item in items)
+    assert all(isinstance(item, Page | Broken | Ignored) for item in items)
