@@ -262,10 +262,17 @@ def _read_batches(shard: Shard, settings: Settings, aside: _Aside) -> Iterator[p
         page += 1
         size += len(item.content)
         if size >= settings.shard_bytes:
-            yield pl.DataFrame(batch, schema=RECORDS.schema)
-            batch, size = [], 0
+            yield _frame(batch)
+            size = 0
     if batch:
-        yield pl.DataFrame(batch, schema=RECORDS.schema)
+        yield _frame(batch)
+
+
+def _frame(batch: list[dict[str, Any]]) -> pl.DataFrame:
+    """RECORDS, and the list is empty, so that no text is held twice."""
+    frame = pl.DataFrame(batch, schema=RECORDS.schema)
+    batch.clear()
+    return frame
 
 
 def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Item]:

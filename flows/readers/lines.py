@@ -87,6 +87,10 @@ def _read_line(line: bytes, content: Content, position: int, number: int) -> Pag
     facts = read_record(record, content.options.columns)
     if facts.problem:
         return Broken(source, where, *facts.problem)
+    limit = content.options.max_page_bytes
+    if len(line) > limit and len(facts.content.encode()) > limit:
+        reason = f"more bytes of text than max_page_bytes = {limit:,}"
+        return Broken(source, where, reason, "cut the record, or raise max_page_bytes")
     page = Page(
         source=source,
         position=position,

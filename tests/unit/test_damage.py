@@ -300,6 +300,14 @@ def test_a_line_of_many_gigabytes_is_never_held(tmp_path, name):
     assert peak < 60_000_000
 
 
+def test_a_text_beyond_max_page_bytes(tmp_path):
+    lines = b'{"text": "%s"}\n{"text": "%s"}\n' % (b"a " * 150, b"\\u00e4" * 150)
+    pages, broken = read(tmp_path, "a.jsonl", lines, ReadOptions(300, 5000))
+    assert (len(pages), broken) == (2, [])
+    pages, broken = read(tmp_path, "a.jsonl", lines, ReadOptions(200, 5000))
+    assert [item.record for item in broken] == ["line 1", "line 2"]
+
+
 def test_nul_bytes_and_halves_of_characters(tmp_path):
     lines = [
         b'{"text": "a\\u0000b"}',
