@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INPUT ?= seeds
+FUZZ_SECONDS ?= 1800
 OUT ?= data
 
-.PHONY: help run test check format lock bench clean
+.PHONY: help run test check format lock bench fuzz clean
 
 help: ## what can be made here
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "make %-8s %s\n", $$1, $$2}'
@@ -38,6 +39,9 @@ lock: .venv/installed ## pin the newest allowed versions into requirements.lock
 bench: .venv/installed ## the figures of the README, measured here
 	$(BIN)/python -m benchmarks.quality
 	$(BIN)/python -m benchmarks.speed
+
+fuzz: .venv/installed ## fuzz every reader, FUZZ_SECONDS long
+	$(BIN)/python -m tests.fuzz.fuzz_readers -max_total_time=$(FUZZ_SECONDS)
 
 clean: ## remove the environment and the output
 	rm -rf .venv data

@@ -5,21 +5,26 @@ Cached by content, settings and code. Plain functions on paths; who maps them is
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
-from dataclasses import asdict
+from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from flows.corpus import Corpus, write_table
+from flows.corpus import Corpus, stage_files, write_table
 from flows.fingerprint import settings_version
-from flows.limits import limited
-from flows.readers import Broken, Limits, Page, format_of
+from flows.limits import die_with_parent, limited
+from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
 from transforms.contracts import (
     ACTIONS_TAKEN,
+    IGNORED,
     PAGE_KEYS,
     PAGE_METRICS,
     PAGES,
@@ -31,11 +36,19 @@ from transforms.extract import extract_with_trafilatura
 from transforms.pipeline import Context, read_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
+    from typing import Self
 
     from flows.config import Settings
     from flows.inputs import Shard
+    from flows.readers import Item
+    from transforms.extract import Extraction
+    from transforms.pipeline import Stage
+
+    ReadBatch = Callable[[pl.DataFrame, Settings, Callable[[Broken], None]], Iterator[Stage]]
+
+QUARANTINE_ROWS = 10_000  # written at a time
 
 
 def read_shard(shard: Shard, settings: Settings) -> str:
@@ -44,19 +57,30 @@ def read_shard(shard: Shard, settings: Settings) -> str:
     Out: the name of its folder under `Corpus.stages`, which holds PAGES, UNITS,
     PAGE_KEYS, ACTIONS_TAKEN, PAGE_METRICS and QUARANTINE, a folder each.
     """
-    context, version = _context(settings)
+    return _read_shard(shard, settings, read_batch)
+
+
+def read_shard_carefully(shard: Shard, settings: Settings) -> str:
+    """The same, in a process of its own, for shards of which a page kills the process that reads it.
+
+    Such a page is judged without the extractor; one that kills even then is quarantined.
+    """
+    with CarefulReader(settings) as reader:
+        return _read_shard(shard, settings, reader.read)
+
+
+def _read_shard(shard: Shard, settings: Settings, read: ReadBatch) -> str:
+    version = _context(settings)[1]
     name = f"{shard.key}-{version[:16]}"
     stages = Corpus(settings.out).stages
     if is_whole(stages / name):
         return name
     part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    extractor = None
-    if settings.extractor == "trafilatura":
-        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
-    broken: list[Broken] = []
-    for number, records in enumerate(_read_batches(shard, settings, broken)):
-        stage = read_stage(records, context, extractor)
+    aside = _Aside(part)
+    batches = _read_batches(shard, settings, aside)
+    read_batches = (stage for records in batches for stage in read(records, settings, aside.put))
+    for number, stage in enumerate(read_batches):
         for table, frame in (
             (PAGES, stage.pages),
             (UNITS, stage.units),
@@ -65,12 +89,89 @@ def read_shard(shard: Shard, settings: Settings) -> str:
             (PAGE_METRICS, stage.metrics),
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
-    write_table(quarantine(broken), QUARANTINE, part / QUARANTINE.name / "00000.parquet")
-    if _changed(shard) or any(item.is_passing for item in broken):
+    aside.close()
+    if _changed(shard) or aside.is_passing:
         name += "-passing"  # what was read is not what was hashed: never found again
     shutil.rmtree(stages / name, ignore_errors=True)
     part.rename(stages / name)
     return name
+
+
+def read_batch(
+    records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None] | None = None
+) -> Iterator[Stage]:
+    """RECORDS through the read stage."""
+    del refuse
+    extractor = None
+    if settings.extractor == "trafilatura":
+        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
+    yield read_stage(records, _context(settings)[0], extractor)
+
+
+def _read_in_child(records: pl.DataFrame, settings: Settings) -> list[Stage]:
+    return list(read_batch(records, settings))
+
+
+def _read_without_extractor(records: pl.DataFrame, settings: Settings) -> list[Stage]:
+    """The extractor kills the process that asks it: it gives no verdict, and the ledger says why."""
+
+    def refuse(_html: str) -> Extraction | None:
+        raise ExtractorDiedError("it killed the process it ran in")
+
+    extractor = refuse if settings.extractor == "trafilatura" else None
+    return [read_stage(records, _context(settings)[0], extractor)]
+
+
+class ExtractorDiedError(RuntimeError):
+    """The extractor ended the process it ran in."""
+
+
+@dataclass
+class CarefulReader:
+    """Reads batches in a child process, and finds the pages that kill it by halving."""
+
+    settings: Settings
+    pool: ProcessPoolExecutor | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        if self.pool is not None:
+            self.pool.shutdown()
+
+    def read(
+        self, records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None]
+    ) -> Iterator[Stage]:
+        """RECORDS through the read stage, but for the pages that can't be read; those are refused."""
+        stages = self._ask(_read_in_child, records)
+        if stages is None and records.height > 1:
+            half = records.height // 2
+            yield from self.read(records[:half], settings, refuse)
+            yield from self.read(records[half:], settings, refuse)
+            return
+        if stages is None:
+            stages = self._ask(_read_without_extractor, records)
+        if stages is None:
+            row = records.row(0, named=True)
+            where = row["record_id"] and f"id {row['record_id']}"
+            reason = "reading it kills the process that reads it"
+            refuse(Broken(row["source"], where, reason, "remove it, and report it with the page"))
+            return
+        yield from stages
+
+    def _ask(
+        self, function: Callable[[pl.DataFrame, Settings], list[Stage]], records: pl.DataFrame
+    ) -> list[Stage] | None:
+        """What the child answers; None if it died."""
+        if self.pool is None:
+            spawn = multiprocessing.get_context("spawn")
+            self.pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent)
+        try:
+            return self.pool.submit(function, records, self.settings).result()
+        except BrokenProcessPool:
+            self.pool = None
+            return None
 
 
 def is_whole(stage: Path) -> bool:
@@ -85,42 +186,105 @@ def is_whole(stage: Path) -> bool:
 
 def _changed(shard: Shard) -> bool:
     """Whether a file is another than the one that was hashed."""
+    local = (piece for piece in shard.pieces if not piece.remote)
     try:
-        return any(piece.path.stat().st_mtime_ns != piece.modified_ns for piece in shard.pieces)
+        return any(piece.path.stat().st_mtime_ns != piece.modified_ns for piece in local)
     except OSError:
         return True
 
 
-def _read_batches(shard: Shard, settings: Settings, broken: list[Broken]) -> Iterator[pl.DataFrame]:
-    """RECORDS of a shard, a bounded number of bytes at a time; what can't be read goes to `broken`."""
+@dataclass
+class _Aside:
+    """What of a shard is no page: written to its stage, a bounded number of rows at a time."""
+
+    stage: Path
+    broken: list[Broken] = field(default_factory=list)
+    ignored: Counter[Ignored] = field(default_factory=Counter)
+    files: int = 0
+    is_passing: bool = False
+
+    def put(self, item: Broken | Ignored) -> None:
+        """Remember it."""
+        if isinstance(item, Ignored):
+            self.ignored[item] += 1
+            return
+        self.is_passing |= item.is_passing
+        self.broken.append(item)
+        if len(self.broken) >= QUARANTINE_ROWS:
+            self._write()
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._write()
+        rows = [
+            (_writable(item.source), item.reason, count) for item, count in sorted(self.ignored.items())
+        ]
+        frame = pl.DataFrame(rows, schema=IGNORED.schema, orient="row")
+        write_table(frame, IGNORED, self.stage / IGNORED.name / "00000.parquet")
+
+    def _write(self) -> None:
+        path = self.stage / QUARANTINE.name / f"{self.files:05d}.parquet"
+        write_table(quarantine(self.broken), QUARANTINE, path)
+        self.files += 1
+        self.broken.clear()
+
+
+def _read_batches(shard: Shard, settings: Settings, aside: _Aside) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time; what is no page goes aside."""
     batch: list[dict[str, Any]] = []
     size = page = 0
     for item in _read_pieces(shard, settings):
-        if isinstance(item, Broken):
-            broken.append(item)
+        if not isinstance(item, Page):
+            aside.put(item)
             continue
-        batch.append({"page": page, **asdict(item)})
+        batch.append({"page": page, **vars(item)})
         page += 1
         size += len(item.content)
         if size >= settings.shard_bytes:
-            yield pl.DataFrame(batch, schema=RECORDS.schema)
-            batch, size = [], 0
+            yield _frame(batch)
+            size = 0
     if batch:
-        yield pl.DataFrame(batch, schema=RECORDS.schema)
+        yield _frame(batch)
 
 
-def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Page | Broken]:
-    limits = Limits(settings.max_page_bytes, settings.max_line_chars)
+def _frame(batch: list[dict[str, Any]]) -> pl.DataFrame:
+    """RECORDS, and the list is empty, so that no text is held twice."""
+    frame = pl.DataFrame(batch, schema=RECORDS.schema)
+    batch.clear()
+    return frame
+
+
+def _read_pieces(shard: Shard, settings: Settings) -> Iterator[Item]:
+    options = ReadOptions(
+        max_page_bytes=settings.max_page_bytes,
+        max_line_chars=settings.max_line_chars,
+        max_decompress_ratio=settings.max_decompress_ratio,
+        columns=Columns(settings.columns),
+        scratch=Corpus(settings.out).stages,
+    )
     for piece in shard.pieces:
-        form = format_of(piece.path.name)
-        if form is None:
-            continue
         try:
-            yield from form.read(piece, limits)
+            yield from read_piece(piece, options)
         except OSError as error:
-            yield Broken(
-                piece.source, None, f"can't be read: {error.strerror}", "check it", is_passing=True
-            )
+            reason = f"can't be read: {error.strerror or error}"
+            yield Broken(piece.source, None, reason, "check it", is_passing=True)
+
+
+def count_pages(stage: str, settings: Settings) -> int:
+    """Pages that were read in a shard."""
+    files = stage_files(Corpus(settings.out), stage, PAGES)
+    return int(pl.scan_parquet(files).select(pl.len()).collect().item()) if files else 0
+
+
+def ignored_within(stages: list[str], settings: Settings) -> tuple[str, ...]:
+    """What of the inputs' content is no page, such as images in an archive, as lines to show."""
+    corpus = Corpus(settings.out)
+    files = [file for stage in stages for file in stage_files(corpus, stage, IGNORED)]
+    if not files:
+        return ()
+    sums = pl.scan_parquet(files).group_by("source", "reason").agg(pl.col("records").sum())
+    rows = sums.sort("source", "reason").collect().iter_rows()
+    return tuple(f"{source}: {records:,} {reason}" for source, reason, records in rows)
 
 
 @lru_cache(maxsize=4)

@@ -29,7 +29,11 @@ DEFAULT_INPUT = "seeds"
 INTERRUPTED = 130
 
 Inputs = Annotated[
-    list[str] | None, typer.Argument(help="files, folders or globs", show_default=DEFAULT_INPUT)
+    list[str] | None,
+    typer.Argument(
+        help="files, folders, globs, @list.txt, - (JSON lines on stdin), s3://…",
+        show_default=DEFAULT_INPUT,
+    ),
 ]
 Out = Annotated[Path | None, typer.Option(help="output folder", show_default="data")]
 Config = Annotated[Path | None, typer.Option(help="settings", show_default="reinschrift.toml")]

@@ -16,6 +16,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from flows.readers.columns import parse_columns
 from transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
 from transforms.boilerplate.rules import check_examples
 from transforms.errors import ConfigError, PackError, did_you_mean
@@ -99,6 +100,15 @@ class Settings(BaseSettings):
     redact_ledger: bool = Field(False, description="mask personal data in the ledger, too")
     max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
     max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
+    max_decompress_ratio: float = Field(
+        250.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="bytes a packed file may unpack to, per byte; up to 64 MB is never too much",
+    )
+    columns: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        (), description='names of the columns of records, such as {text = "content"}'
+    )
     max_page_cpu_seconds: float = Field(
         20.0, gt=0, allow_inf_nan=False, description="CPU time the extractor may take for one page"
     )
@@ -118,6 +128,16 @@ class Settings(BaseSettings):
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
         return [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+
+    @field_validator("columns", mode="before")
+    @classmethod
+    def split_columns(cls, value: object) -> object:
+        """A table, or `text=content,url=link` as in the environment."""
+        if isinstance(value, str):
+            value = dict(pair.split("=", 1) for pair in value.split(",") if "=" in pair)
+        if isinstance(value, dict):
+            return parse_columns({str(role): str(name) for role, name in value.items()})
+        return value
 
     @classmethod
     def settings_customise_sources(

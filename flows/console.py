@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import polars as pl
 from rich import filesize
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from expectations.report import describe_failures
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Self
 
     from rich.console import Console
@@ -24,11 +27,13 @@ LINES_PER_STAGE = 10
 
 
 class ProgressReporter:
-    """Tells how far a run is; use it in a `with` block."""
+    """Tells how far a run is; use it in a `with` block. `clock` gives seconds."""
 
-    def __init__(self, console: Console) -> None:
-        self.console = console
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.console, self.clock = console, clock
         self.stage, self.total, self.done = "", 0, 0
+        self.size = self.read = self.pages = 0
+        self.began = clock()
         self.bar: Progress | None = None
         self.task: TaskID | None = None
 
@@ -38,7 +43,7 @@ class ProgressReporter:
                 TextColumn("{task.description:8}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TimeRemainingColumn(),
+                TextColumn("{task.fields[told]}"),
             )
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.start()
@@ -48,21 +53,39 @@ class ProgressReporter:
         if self.bar:
             self.bar.stop()
 
-    def begin(self, stage: str, total: int) -> None:
-        """A stage begins, with so many tasks."""
+    def begin(self, stage: str, total: int, size: int = 0) -> None:
+        """A stage begins, with so many tasks, and so many bytes to read."""
         self.stage, self.total, self.done = stage, total, 0
+        self.size, self.read, self.pages, self.began = size, 0, 0, self.clock()
         if self.bar:
-            self.task = self.bar.add_task(stage, total=total or None)
+            self.task = self.bar.add_task(stage, total=total or None, told=self.told())
         else:
-            self.say(f"{stage}: {total} tasks" if total else f"{stage} …")
+            of = f", {filesize.decimal(size)}" if size else ""
+            self.say(f"{stage}: {total} tasks{of}" if total else f"{stage} …")
 
-    def advance(self) -> None:
-        """A task of it is done."""
+    def advance(self, size: int = 0, pages: int = 0) -> None:
+        """A task of it is done: so many bytes were read, so many pages were in them."""
         self.done += 1
+        self.read += size
+        self.pages += pages
         if self.bar and self.task is not None:
-            self.bar.advance(self.task)
+            self.bar.update(self.task, advance=1, told=self.told())
         elif self.total > 1 and (self.done * LINES_PER_STAGE) % self.total < LINES_PER_STAGE:
-            self.say(f"{self.stage}: {self.done}/{self.total}")
+            told = self.told()
+            self.say(f"{self.stage}: {self.done}/{self.total}" + (f", {told}" if told else ""))
+
+    def told(self) -> str:
+        """Bytes read, pages a second, time left."""
+        told = []
+        seconds = self.clock() - self.began
+        if self.size:
+            told.append(f"{filesize.decimal(self.read)} of {filesize.decimal(self.size)}")
+        if self.pages and seconds > 0:
+            told.append(f"{self.pages / seconds:,.1f} pages/s")
+        share = self.read / self.size if self.size else self.done / self.total if self.total else 0
+        if 0 < share < 1:
+            told.append(f"{timedelta(seconds=round(seconds / share * (1 - share)))} left")
+        return ", ".join(told)
 
     def say(self, text: str) -> None:
         """Something worth a line."""
@@ -78,7 +101,7 @@ def show_report(report: Report, console: Console) -> None:
     if report.quarantine.height > LINES_PER_STAGE:
         _plain(console, f"… and {report.quarantine.height - LINES_PER_STAGE} more in quarantine")
     if report.ignored:
-        _plain(console, f"{len(report.ignored)} files of other formats ignored, as {report.ignored[0]}")
+        _plain(console, f"ignored, for they are no pages: {len(report.ignored)}, as {report.ignored[0]}")
     for line in describe_failures(report.verdict):
         _plain(console, f"failed: {line}" if not line.startswith(" ") else line)
     _plain(console, _last_line(report))

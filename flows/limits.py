@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 import os
+import resource
 import signal
 import threading
 from contextlib import contextmanager
@@ -16,6 +18,10 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from transforms.extract import Extraction
+
+
+IDLE_SECONDS = 1e8  # no limit
+HANGING = 3  # times the limit, after which code that can't be interrupted is killed
 
 
 @contextmanager
@@ -31,6 +37,7 @@ def cpu_limit(seconds: float) -> Iterator[None]:
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise CpuLimitError(f"took more than {seconds:g} CPU seconds")
 
+    _die_beyond(HANGING * seconds + 5)
     before = signal.signal(signal.SIGPROF, stop)
     # Again and again, should the code called swallow the first.
     signal.setitimer(signal.ITIMER_PROF, seconds, seconds)
@@ -38,7 +45,22 @@ def cpu_limit(seconds: float) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
+        _die_beyond(IDLE_SECONDS)
         signal.signal(signal.SIGPROF, before)
+
+
+def _die_beyond(seconds: float) -> None:
+    """Have a worker process killed once it has used so much more CPU.
+
+    Code that never comes back from C hears no signal; the run then goes on without its page.
+    """
+    if multiprocessing.parent_process() is None:
+        return
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
+    soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
+    if hard == resource.RLIM_INFINITY or soft < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def die_with_parent() -> None:

@@ -86,10 +86,10 @@ class _Log:
     def __init__(self) -> None:
         self.logger = get_run_logger()
 
-    def begin(self, stage: str, total: int) -> None:
-        self.logger.info("%s: %d tasks", stage, total)
+    def begin(self, stage: str, total: int, size: int = 0) -> None:
+        self.logger.info("%s: %d tasks, %d bytes", stage, total, size)
 
-    def advance(self) -> None:
+    def advance(self, size: int = 0, pages: int = 0) -> None:
         """Each task logs its own end."""
 
     def say(self, text: str) -> None:

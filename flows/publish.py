@@ -249,7 +249,7 @@ def finish_tables(
                 for file in stage_files(corpus, stage, QUARANTINE)
             ),
         ]
-    ).sort("source", "record", nulls_last=False)
+    ).sort("source", "record", "reason", nulls_last=False)
     name = f"part-00000-{tag}.parquet"
     write_table(metrics, METRICS, corpus.staging / METRICS.name / name)
     write_table(refused, QUARANTINE, corpus.staging / QUARANTINE.name / name)

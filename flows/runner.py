@@ -11,10 +11,16 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from flows.clean import forget_stages, read_shard
+from flows.clean import (
+    count_pages,
+    forget_stages,
+    ignored_within,
+    read_shard,
+    read_shard_carefully,
+)
 from flows.corpus import Corpus, read_table
 from flows.fingerprint import settings_version
-from flows.inputs import Inputs, find_inputs
+from flows.inputs import Inputs, Shard, find_inputs
 from flows.judge import judge
 from flows.judge_process import GateProcess
 from flows.last_run import (
@@ -69,11 +75,11 @@ class Mapper(Protocol):
 class Reporter(Protocol):
     """Who tells the user how far a run is."""
 
-    def begin(self, stage: str, total: int) -> None:
-        """A stage begins, with so many tasks."""
+    def begin(self, stage: str, total: int, size: int = 0) -> None:
+        """A stage begins, with so many tasks, and so many bytes to read."""
 
-    def advance(self) -> None:
-        """A task of it is done."""
+    def advance(self, size: int = 0, pages: int = 0) -> None:
+        """A task of it is done: so many bytes were read, so many pages were in them."""
 
     def say(self, text: str) -> None:
         """Something worth a line."""
@@ -125,7 +131,17 @@ class Pool:
             # Polars' threads do not survive a fork.
             spawn = multiprocessing.get_context("spawn")
             self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn, initializer=die_with_parent)
-        return self.pool.map(function, *zip(*calls, strict=True))
+        return self._results(self.pool, function, calls)
+
+    def _results(
+        self, pool: ProcessPoolExecutor, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """A pool that lost a process takes no more calls; the next map starts another."""
+        try:
+            yield from pool.map(function, *zip(*calls, strict=True))
+        except BrokenProcessPool:
+            self.pool = None
+            raise
 
     def close(self) -> None:
         """End the processes."""
@@ -172,12 +188,15 @@ def run_plan(
     with corpus.lock(), open_gate() as gate:
         corpus.prepare()
         previous = _current_metrics(corpus)
-        inputs = find_inputs(named, settings.shard_bytes)
+        inputs = find_inputs(
+            named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin"
+        )
         _refuse_nothing(inputs)
         clock.lap("plan")
-        reporter.begin("read", len(inputs.shards))
+        tell = _TellPages(reporter, inputs, settings)
+        tell.begin()
         calls = [(shard, settings) for shard in inputs.shards]
-        stages = _collect(mapper.map("read", read_shard, calls), reporter)
+        stages = _read(calls, mapper, tell)
         clock.lap("read")
         work = Work(inputs, stages, settings, settings_version(settings, options), previous)
         return _judge_and_publish(work, mapper, reporter, gate, clock)
@@ -235,11 +254,12 @@ def _judge_and_publish(
     tag = fingerprint[:TAG_CHARS]
     reporter.begin("publish", len(parts))
     part_calls = [(part, stages, tag, settings) for part in parts]
-    counts = _collect(mapper.map("publish", publish_part, part_calls), reporter)
+    counts = _collect(mapper.map("publish", publish_part, part_calls), lambda _: reporter.advance())
     metrics = finish_tables(inputs, stages, counts, tag, settings)
     refused = read_table(corpus.staging, QUARANTINE).collect()
     clock.lap("publish")
     reporter.begin("gate", 0)
+    ignored = (*inputs.ignored, *ignored_within(stages, settings))
     verdict = gate.judge(corpus.staging, settings.gate_rows)
     clock.lap("gate")
     may_publish = verdict.passed and not (settings.strict and refused.height)
@@ -254,19 +274,50 @@ def _judge_and_publish(
         metrics,
         work.previous,
         refused,
-        inputs.ignored,
+        ignored,
         version,
         inputs.size,
         clock.laps,
     )
 
 
-def _collect(results: Iterator[str], reporter: Reporter) -> list[str]:
+@dataclass
+class _TellPages:
+    """Tells the reporter how much was in each shard that was read."""
+
+    reporter: Reporter
+    inputs: Inputs
+    settings: Settings
+    done: int = 0
+
+    def begin(self) -> None:
+        """The stage begins, or begins again."""
+        self.done = 0
+        self.reporter.begin("read", len(self.inputs.shards), self.inputs.size)
+
+    def __call__(self, stage: str) -> str:
+        size = self.inputs.shards[self.done].size
+        self.done += 1
+        self.reporter.advance(size, count_pages(stage, self.settings))
+        return stage
+
+
+def _read(calls: list[tuple[Shard, Settings]], mapper: Mapper, tell: _TellPages) -> list[str]:
+    """Read the shards; with care if a page kills a process, for then it is some page of some shard."""
+    try:
+        return list(map(tell, mapper.map("read", read_shard, calls)))
+    except BrokenProcessPool:
+        tell.reporter.say("a process died reading a page; reading on in processes of their own")
+        tell.begin()
+        return _collect(mapper.map("read", read_shard_carefully, calls), tell)
+
+
+def _collect(results: Iterator[str], tell: Callable[[str], object]) -> list[str]:
     collected = []
     try:
         for result in results:
             collected.append(result)
-            reporter.advance()
+            tell(result)
     except BrokenProcessPool as error:
         raise WorkerError(
             "a worker process died, perhaps for want of memory",

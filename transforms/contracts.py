@@ -82,7 +82,9 @@ _PAGE_FACTS = (
     Column("record_id", pl.String, "the record's own id; null for plain files", nullable=True),
     Column("url", pl.String, "address of the page, where known", nullable=True),
     Column("site", pl.String, "host without www., or pack:<rule pack that knows it>", nullable=True),
-    Column("fetched_at", pl.String, "when it was fetched, as the input says", nullable=True),
+    Column(
+        "fetched_at", pl.String, "when it was fetched, ISO 8601 in UTC, as the input says", nullable=True
+    ),
     Column("title", pl.String, "title, from the record or the HTML", nullable=True),
     Column("author", pl.String, "author, from the HTML", nullable=True),
     Column("date", pl.String, "day of publication, ISO 8601, from the HTML", nullable=True),
@@ -135,6 +137,16 @@ PAGES = Table(
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
     ),
     key=("page",),
+)
+
+IGNORED = Table(
+    "ignored",
+    "one row a source and a reason why what it holds is no page",
+    (
+        Column("source", pl.String, "path or URI of the input, as given"),
+        Column("reason", pl.String, "what it is"),
+        Column("records", pl.UInt64, "how many"),
+    ),
 )
 
 BLOCKS = Table(
@@ -312,7 +324,7 @@ QUARANTINE = Table(
     "one row an input or record that could not be read",
     (
         Column("source", pl.String, "path or URI of the input, as given"),
-        Column("record", pl.String, "line or record number; null: the whole input", nullable=True),
+        Column("record", pl.String, "its line, row or byte; null: the whole input", nullable=True),
         Column("reason", pl.String, "what is wrong"),
         Column("remedy", pl.String, "what to do about it"),
     ),

@@ -13,6 +13,7 @@ BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 LATIN_1 = ("iso8859-1", "iso-8859-1", "latin-1", "ascii", "cp1252")
+STATEFUL = ("iso2022_jp",)
 SAMPLE_BYTES = 65_536
 MIN_UTF16_ZEROS = 0.2  # share of zero bytes on one side of a pair: Latin text in UTF-16
 MAX_CONTROL_SHARE = 0.02  # more of it is no text
@@ -25,34 +26,47 @@ class NotTextError(ValueError):
     """The bytes are no text in any encoding we know."""
 
 
-def decode(data: bytes, *, is_html: bool = False) -> tuple[str, str]:
+def decode(data: bytes, *, is_html: bool = False, http_charset: str | None = None) -> tuple[str, str]:
     """The text, and the name of the encoding it was read with.
 
-    Raises NotTextError for binary data. Text that is UTF-8 but for a few bytes keeps its UTF-8; the
-    bad bytes are read as Windows-1252, and the name says so.
+    In the order browsers use: byte order mark, HTTP header, meta, detection; but bytes that are UTF-8
+    beyond ASCII are read as such where a one-byte encoding is declared. Raises NotTextError for binary
+    data. Text that is UTF-8 but for a few bytes keeps its UTF-8; the bad bytes are read as
+    Windows-1252, and the name says so.
     """
     for mark, encoding in BOMS:
         if data.startswith(mark):
             return data.decode(encoding, "replace").lstrip("\ufeff"), encoding.removesuffix("-sig")
+    declared = _declared(data, http_charset, is_html=is_html)
+    if declared in STATEFUL:  # its bytes may all be ASCII
+        return data.decode(declared, "replace"), declared
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
-        return _decode_other(data, is_html=is_html)
+        return _decode_other(data, declared)
     if "\x00" in text[:SAMPLE_BYTES]:
         return _decode_zeros(data)
     _refuse_binary(data)
     return text, "utf-8"
 
 
-def _decode_other(data: bytes, *, is_html: bool) -> tuple[str, str]:
+def _declared(data: bytes, http_charset: str | None, *, is_html: bool) -> str | None:
+    """The encoding that the HTTP header or else the page itself names, if it is one we know."""
+    meta = _META.search(data[:4096]) if is_html else None
+    for label in (http_charset, meta and meta[1].decode("ascii")):
+        name = _web_name(label) if label else None
+        if name and (name != "utf-8" or "utf" in str(label).lower()):
+            return name
+    return None
+
+
+def _decode_other(data: bytes, declared: str | None) -> tuple[str, str]:
     if b"\x00" in data[:SAMPLE_BYTES]:
         return _decode_zeros(data)
     _refuse_binary(data)
-    declared = _META.search(data[:4096]) if is_html else None
-    if declared:
-        name = _web_name(declared[1].decode("ascii"))
-        if name not in ("utf-8", "utf-16-le", "utf-16-be"):  # a byte a letter was read to get here
-            return data.decode(name, "replace"), name
+    # UTF-16 can't be: a byte a letter was read to get here.
+    if declared and declared not in ("utf-8", "utf-16-le", "utf-16-be", "utf-16"):
+        return data.decode(declared, "replace"), declared
     repaired = data.decode("utf-8", "reinschrift-windows-1252")
     non_ascii = sum(byte > 127 for byte in data[:SAMPLE_BYTES])
     broken = data[:SAMPLE_BYTES].decode("utf-8", "replace").count("\ufffd")
@@ -100,6 +114,18 @@ def _refuse_binary(data: bytes) -> None:
     sample = data[:SAMPLE_BYTES]
     if len(_CONTROLS.findall(sample)) > MAX_CONTROL_SHARE * len(sample):
         raise NotTextError("binary data, not text")
+
+
+def without_surrogates(text: str) -> tuple[str, bool]:
+    """The text with U+FFFD for halves of characters, which no file can hold; whether it had none."""
+    if text.isascii():
+        return text, True
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        # Pairs written as two escapes are joined on the way.
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"), False
+    return text, True
 
 
 def _read_as_windows_1252(error: UnicodeError) -> tuple[str, int]:

@@ -10,7 +10,7 @@ def site(tmp_path):
     (tmp_path / "deep").mkdir()
     (tmp_path / "b.txt").write_text("b")
     (tmp_path / "deep" / "a.HTML").write_text("a")
-    (tmp_path / "notes.md").write_text("m")
+    (tmp_path / "notes.pdf").write_text("m")
     (tmp_path / ".hidden.txt").write_text("h")
     return tmp_path
 
@@ -22,7 +22,7 @@ def sources(inputs):
 def test_folders_files_and_globs(site):
     folder = find_inputs([str(site)], 100)
     assert sources(folder) == [f"{site}/b.txt", f"{site}/deep/a.HTML"]
-    assert folder.ignored == (f"{site}/notes.md",)
+    assert folder.ignored == (f"{site}/notes.pdf",)
     assert sources(find_inputs([f"{site}/**/*.HTML"], 100)) == [f"{site}/deep/a.HTML"]
     assert sources(find_inputs([str(site), str(site / "b.txt")], 100)) == sources(folder)
 
@@ -38,13 +38,13 @@ def test_loops_of_links_end(site):
 def test_what_is_no_file_is_told(site):
     os.mkfifo(site / "pipe.txt")
     (site / "empty.txt").touch()
-    names = [str(site / name) for name in ("pipe.txt", "empty.txt", "gone.txt", "notes.md")]
+    names = [str(site / name) for name in ("pipe.txt", "empty.txt", "gone.txt", "notes.pdf")]
     reasons = {b.source.rsplit("/", 1)[1]: b.reason for b in find_inputs(names, 100).broken}
     assert reasons == {
         "pipe.txt": "not a regular file",
         "empty.txt": "empty file",
         "gone.txt": "no such file or folder",
-        "notes.md": "unknown format",
+        "notes.pdf": "unknown format",
     }
 
 

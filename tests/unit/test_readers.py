@@ -3,16 +3,16 @@ import json
 
 import pytest
 
-from flows.readers import Broken, Limits, Page, Piece, format_of
+from flows.readers import Broken, Page, Piece, ReadOptions, read_piece
 from flows.readers.decoding import NotTextError, decode
 
-LIMITS = Limits(max_page_bytes=1_000_000, max_line_chars=10_000)
+LIMITS = ReadOptions(max_page_bytes=1_000_000, max_line_chars=10_000)
 
 
 def read(tmp_path, name, data, limits=LIMITS):
     path = tmp_path / name
     path.write_bytes(data)
-    return list(format_of(name).read(Piece(path, name, 0, len(data)), limits))
+    return list(read_piece(Piece(path, name, 0, len(data)), limits))
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ LINES = [
     ("", None),
     (json.dumps({"id": "b", "html": "<p>B"}), "<p>B"),
     (json.dumps([1]), "line 5: not a JSON object"),
-    (json.dumps({"id": "c", "body": "C"}), "line 6: no text: its keys are body, id"),
+    (json.dumps({"id": "c", "teaser": "C"}), "line 6: no text: its keys are id, teaser"),
     ('{"text": "half \\ud800 pair"}', "half \ufffd pair"),
     ("[" * 100_000, "line 8: not valid JSON"),
     ('{"text": ' + "9" * 5000 + "}", "line 9: not valid JSON"),
@@ -96,7 +96,7 @@ def test_a_cut_gzip_gives_what_stood_before_the_cut(tmp_path):
 
 
 def test_a_record_too_large_is_skipped_without_being_held(tmp_path):
-    limits = Limits(max_page_bytes=100, max_line_chars=10_000)
+    limits = ReadOptions(max_page_bytes=100, max_line_chars=10_000)
     data = b'{"text": "' + b"x" * 5000 + b'"}\n{"text": "small"}\n'
     big, small = read(tmp_path, "a.jsonl", data, limits)
     assert (big.record, small.content) == ("line 1", "small")

@@ -1,0 +1,159 @@
+""".zip and .tar: each member is read as a file of its own, named `archive!/member`."""
+
+from __future__ import annotations
+
+import io
+import lzma
+import struct
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from flows.readers.page import BombError, Broken, BrokenStreamError, Ignored
+from flows.readers.unpacking import BUFFER_BYTES, Filled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flows.readers.page import Budget, Content, Item
+
+ERRORS = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,
+    RuntimeError, struct.error, ValueError, OverflowError, IndexError, OSError,
+)  # fmt: skip
+COPY_BYTES = 1 << 20
+ENCRYPTED = 0x1
+
+
+class _Member(Filled):
+    """The bytes of a member; what goes wrong within is a BrokenStreamError."""
+
+    def __init__(self, inner: Any, budget: Budget | None) -> None:
+        super().__init__()
+        self._inner, self._budget, self._read, self._has_failed = inner, budget, 0, False
+
+    def next_bytes(self, limit: int) -> bytes:
+        """At least a byte and at most `limit`, or none at the end."""
+        if self._has_failed:
+            return b""
+        try:
+            data: bytes = self._inner.read(min(limit, BUFFER_BYTES))
+        except BrokenStreamError:
+            self._has_failed = True
+            raise
+        except ERRORS as error:
+            self._has_failed = True
+            raise BrokenStreamError(f"can't be unpacked: {error}", self._read) from error
+        self._read += len(data)
+        if self._budget:
+            self._budget.spent += len(data)
+            if self._budget.spent > self._budget.allowed:
+                self._has_failed = True
+                raise BombError(
+                    f"unpacks to more than {self._budget.allowed:,} bytes, beyond max_decompress_ratio",
+                    self._read,
+                    "if it is no bomb, raise max_decompress_ratio",
+                )
+        return data
+
+
+def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Iterator[Item]:
+    """The pages of the members of a zip archive."""
+    with seekable(content) as file:
+        try:
+            archive = zipfile.ZipFile(file)
+        except ERRORS as error:
+            remedy = "fetch it again: without its end a zip archive can't be read"
+            yield Broken(content.source, None, f"no zip archive: {error}", remedy)
+            return
+        with archive:
+            for info in archive.infolist():
+                if info.is_dir():
+                    continue
+                member = member_name(content.source, info.filename)
+                if content.budget.spent > content.budget.allowed:
+                    return  # told by the member that spent it
+                if info.flag_bits & ENCRYPTED:
+                    yield Broken(member, None, "encrypted", "decrypt it")
+                    continue
+                try:
+                    inner = archive.open(info)
+                except ERRORS as error:
+                    yield Broken(member, None, f"can't be unpacked: {error}", "pack it again")
+                    continue
+                with inner:
+                    stream = io.BufferedReader(_Member(inner, content.budget), BUFFER_BYTES)
+                    yield from read(_inside(content, stream, member, info.filename))
+
+
+def read_tar(content: Content, read: Callable[[Content], Iterator[Item]]) -> Iterator[Item]:
+    """The pages of the members of a tar archive, read from its beginning to its end."""
+    try:
+        archive = tarfile.open(fileobj=content.stream, mode="r|", encoding="utf-8")  # noqa: SIM115
+        for info in archive:
+            member = member_name(content.source, info.name)
+            if info.issparse():
+                yield Broken(member, None, "a sparse file", "pack it without holes")
+            elif info.isreg():
+                inner = archive.extractfile(info)
+                assert inner is not None
+                stream = io.BufferedReader(_Member(inner, None), BUFFER_BYTES)
+                yield from read(_inside(content, stream, member, info.name))
+    except BombError as error:
+        yield Broken(content.source, f"byte {error.offset}", error.reason, error.remedy)
+    except BrokenStreamError as error:
+        remedy = "fetch it again; the members before the break were read"
+        yield Broken(content.source, f"byte {error.offset}", error.reason, remedy)
+    except ERRORS as error:
+        remedy = "fetch it again; the members before the break were read"
+        yield Broken(content.source, None, f"the tar archive is damaged: {error}", remedy)
+
+
+def member_name(source: str, name: str) -> str:
+    """What a member of an archive is called as a source."""
+    return f"{source}!/{name.encode('utf-8', 'backslashreplace').decode('utf-8')}"
+
+
+def is_hidden(name: str) -> bool:
+    """Whether it is a file that archivers leave behind, or one that its owner hid."""
+    parts = name.split("/")
+    return any(part.startswith(".") and part not in (".", "..") for part in parts) or (
+        "__MACOSX" in parts
+    )
+
+
+def _inside(content: Content, stream: io.BufferedReader[Any], source: str, name: str) -> Content:
+    return replace(
+        content,
+        stream=stream,
+        source=source,
+        name=name.rsplit("/", 1)[-1],
+        offset=0,
+        first_line=1,
+        depth=content.depth + 1,
+        path=None,
+        member=name,
+    )
+
+
+@contextmanager
+def seekable(content: Content) -> Iterator[BinaryIO]:
+    """The content as a file that can be sought in: itself if it is one, else a copy on disk."""
+    if content.path is not None:
+        with content.path.open("rb") as file:
+            yield file
+        return
+    with tempfile.TemporaryFile(dir=content.options.scratch) as copy:
+        while data := content.stream.read(COPY_BYTES):
+            copy.write(data)
+        copy.seek(0)
+        yield copy
+
+
+def ignored_member(source: str) -> Ignored:
+    """A member of a format that isn't read."""
+    return Ignored(source, "files of other formats")

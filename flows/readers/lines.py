@@ -1,0 +1,114 @@
+"""JSON lines: a record a line."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flows.readers.columns import read_record
+from flows.readers.decoding import decode
+from flows.readers.page import BombError, Broken, BrokenStreamError, Page
+from flows.readers.whole_files import check_page
+
+if TYPE_CHECKING:
+    import io
+    from collections.abc import Iterator
+
+    from flows.readers.page import Content
+
+JSON_OVERHEAD = 6  # an escaped character takes up to six bytes of JSON
+SKIP_BYTES = 1 << 20
+
+
+def read_jsonl(content: Content) -> Iterator[Page | Broken]:
+    """The records, and why a line is none.
+
+    What can't be unpacked is told, and reading goes on behind it.
+    """
+    position, number = content.offset, content.first_line
+    longest = content.options.max_page_bytes * JSON_OVERHEAD
+    readline = content.stream.readline
+    while True:
+        try:
+            line = readline(longest + 1)
+            size = len(line)
+            if size > longest:
+                size += skip_line(content.stream)
+        except BrokenStreamError as error:
+            yield broken_stream(content.source, error, f"after line {number - 1}, ")
+            if isinstance(error, BombError):
+                return
+            continue
+        if not size:
+            return
+        if size > longest:
+            yield Broken(
+                content.source,
+                f"line {number}",
+                f"{size:,} bytes, more than max_page_bytes = {content.options.max_page_bytes:,} allows",
+                "cut the record, or raise max_page_bytes",
+            )
+        elif not line.isspace():
+            yield _read_line(line, content, position, number)
+        position += size
+        number += 1
+
+
+def broken_stream(source: str, error: BrokenStreamError, after: str = "") -> Broken:
+    """The row of the quarantine for bytes that can't be unpacked."""
+    return Broken(source, f"{after}byte {error.offset}", error.reason, error.remedy)
+
+
+def skip_line(stream: io.BufferedReader[Any]) -> int:
+    """Read on to the end of the line, a chunk at a time; how many bytes that was."""
+    skipped = 0
+    while chunk := stream.readline(SKIP_BYTES):
+        skipped += len(chunk)
+        if chunk.endswith(b"\n"):
+            break
+    return skipped
+
+
+def _read_line(line: bytes, content: Content, position: int, number: int) -> Page | Broken:
+    where, source = f"line {number}", content.source
+    encoding = "utf-8"
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        try:
+            record, encoding = _parse_slowly(line)
+        except (ValueError, RecursionError) as error:
+            reason = f"not valid JSON: {error} (the line begins at byte {position})"
+            return Broken(source, where, reason, "mend or remove the line")
+    if not isinstance(record, dict):
+        return Broken(source, where, "not a JSON object", "write one object a line")
+    facts = read_record(record, content.options.columns)
+    if facts.problem:
+        return Broken(source, where, *facts.problem)
+    limit = content.options.max_page_bytes
+    if len(line) > limit and len(facts.content.encode()) > limit:
+        reason = f"more bytes of text than max_page_bytes = {limit:,}"
+        return Broken(source, where, reason, "cut the record, or raise max_page_bytes")
+    page = Page(
+        source=source,
+        position=position,
+        content=facts.content,
+        format=facts.format,
+        encoding=facts.encoding.replace("utf-8", encoding, 1),
+        record_id=facts.id,
+        url=facts.url,
+        title=facts.title,
+        fetched_at=facts.date,
+    )
+    return check_page(page, content.options, where)
+
+
+def _parse_slowly(line: bytes) -> tuple[Any, str]:
+    """What orjson refuses and others write: a byte order mark, other encodings, halves of characters.
+
+    Raises ValueError or RecursionError for what is no JSON.
+    """
+    text, encoding = decode(line)
+    return json.loads(text), encoding
