@@ -121,7 +121,7 @@ def test_the_cascade_can_do_without_cld2(monkeypatch):
 
 def test_an_absent_engine_asked_for_by_name_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycld2", None)
-    with pytest.raises(ConfigError, match="needs pycld2.*\n.*langdetect"):
+    with pytest.raises(ConfigError, match=r"needs pycld2.*\n.*langdetect"):
         mark_language(blocks_of([GERMAN]), "cld2")
 
 
