@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     profile: Literal["precision", "balanced", "recall"] = Field(
         "balanced", description="precision loses more content, recall keeps more furniture"
     )
+    threshold: float | None = Field(
+        None, gt=0, lt=1, description="probability of content from which a line stays, for all pages"
+    )
     extractor: Literal["blocks", "trafilatura", "none"] = Field(
         "blocks", description="who gives the verdict on blocks of HTML; `blocks` is our own model"
     )
@@ -175,6 +178,7 @@ class Settings(BaseSettings):
             comments=self.comments,
             line_model=self.line_model,
             profile=self.profile,
+            threshold=self.threshold,
             extractor=self.extractor,
             min_repeat_chars=self.min_repeat_chars,
             key_bits=self.key_bits,

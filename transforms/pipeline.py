@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from transforms.boilerplate.cut import cut_at
 from transforms.boilerplate.html_model import keep_lines
 from transforms.boilerplate.verdict import judge_blocks
 from transforms.contracts import (
@@ -37,6 +38,7 @@ from transforms.sentences import split_sentences
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from transforms.boilerplate.cut import Profile
     from transforms.boilerplate.packs import Pack
     from transforms.boilerplate.rules import RuleBook
     from transforms.extract import BlockJudge, Extractor
@@ -51,6 +53,7 @@ class Options:
     comments: Literal["keep", "drop"] = "keep"
     line_model: bool = True
     profile: str = "balanced"
+    threshold: float | None = None
     extractor: Literal["blocks", "trafilatura", "none"] = "blocks"
     min_repeat_chars: int = 25
     key_bits: int = 64
@@ -61,6 +64,11 @@ class Options:
     mask_key: str = field(default="", repr=False)
     redact_ledger: bool = False
     quality_drop: tuple[str, ...] = ()
+
+    @property
+    def cut(self) -> str | Profile:
+        """How the models' probabilities become verdicts."""
+        return self.profile if self.threshold is None else cut_at(self.threshold)
 
 
 @dataclass(frozen=True)
@@ -134,7 +142,7 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         working.units,
         hits,
         options.comments,
-        options.profile,
+        options.cut,
         options.line_model,
         context.rules.has_generic,
     )
@@ -339,7 +347,7 @@ def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | N
         extractor = None
     judge = None
     if context.options.extractor == "blocks" and "boilerplate" not in context.options.skip:
-        judge = partial(keep_lines, profile=context.options.profile)
+        judge = partial(keep_lines, profile=context.options.cut)
     working, notes = cut_pages(records, extractor, judge)
     pages = records.select("page")
     counts = [_count(pages, "read", "block", working.units, working.units, "raw", notes)]

@@ -52,3 +52,14 @@ def test_cleaning_what_was_cleaned_changes_nothing(tmp_path):
     first = clean_text(tmp_path, FURNITURE + story + "\n" + FURNITURE)
     again = clean_text(tmp_path, first["documents"]["text"][0], "again.txt", min_repeat_chars=10**6)
     assert dropped(again) == []
+
+
+def test_a_higher_threshold_drops_more(tmp_path):
+    story = "\n".join(f"In {year} the bridge was mended." for year in range(1901, 1930))
+    page = FURNITURE + "Zum Merkzettel\nTop 10 picks\n" + story + "\n" + FURNITURE
+    (tmp_path / "low").mkdir()
+    (tmp_path / "high").mkdir()
+    low = clean_text(tmp_path / "low", page, threshold=0.01)
+    high = clean_text(tmp_path / "high", page, threshold=0.99)
+    kept = [tables["sentences"]["text"].to_list() for tables in (low, high)]
+    assert set(kept[1]) < set(kept[0])

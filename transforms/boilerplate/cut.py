@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from transforms.boilerplate.characters import Bools, Floats, Ints
 
 PROBABILITY_UNITS = 1 << 20
+NEVER = 2.0  # a share that no page has
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,11 @@ PROFILES = {
 CLEAN_THRESHOLD = 0.2
 
 
+def cut_at(threshold: float) -> Profile:
+    """A profile that cuts every page at one threshold, whatever stands on it."""
+    return Profile(lowest=threshold, highest=threshold, clean_share=NEVER)
+
+
 def _best_expected_f1(weight: Ints, expected: Ints, page_end: Ints, first: Ints) -> Floats:
     """Best expected F1 of a page over all prefixes of its lines, best first; one a line."""
     kept = np.cumsum(expected)
@@ -55,9 +61,9 @@ def _best_expected_f1(weight: Ints, expected: Ints, page_end: Ints, first: Ints)
     return np.repeat(best, np.diff(np.append(starts, len(first))))
 
 
-def page_thresholds(probability: Floats, words: Ints, page: Ints, profile: str) -> Floats:
+def page_thresholds(probability: Floats, words: Ints, page: Ints, profile: str | Profile) -> Floats:
     """The threshold of each line's page (float32, one a line)."""
-    bounds = PROFILES[profile]
+    bounds = PROFILES[profile] if isinstance(profile, str) else profile
     # Fixed-point integers: a page's sums must not depend on the pages before it.
     units = np.rint(probability.astype(np.float64) * PROBABILITY_UNITS).astype(np.int64)
     weight = np.maximum(words.astype(np.int64), 1)
@@ -80,7 +86,7 @@ def keep_blocks(
     probability: Floats,
     words: NDArray[np.integer],
     page: NDArray[np.integer],
-    profile: str = "balanced",
+    profile: str | Profile = "balanced",
 ) -> tuple[Bools, Floats]:
     """Whether to keep each line, and the threshold its page was cut at.
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from transforms.boilerplate.characters import Floats
+    from transforms.boilerplate.cut import Profile
     from transforms.flatten import FlatPage
 
 HTML_TREES_FILE = "html_model.txt"
@@ -101,7 +102,7 @@ def score_html(pages: Sequence[FlatPage]) -> list[Floats]:
     return scores
 
 
-def keep_lines(pages: Sequence[FlatPage], profile: str) -> list[list[bool]]:
+def keep_lines(pages: Sequence[FlatPage], profile: str | Profile) -> list[list[bool]]:
     """The verdict on each line of each page: whether it is kept at the profile's cut."""
     verdicts = []
     for page, probability in zip(pages, score_html(pages), strict=True):

@@ -13,10 +13,15 @@ The verdict names the one that decided, and lists every rule that fired besides.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import polars as pl
 
 from transforms.boilerplate.model import keep_blocks, score_blocks
+
+if TYPE_CHECKING:
+    from transforms.boilerplate.cut import Profile
 
 MODEL_RULE = "line-model"
 MIN_PAGE_WORDS = 20
@@ -37,7 +42,7 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
     blocks: pl.DataFrame,
     hits: pl.DataFrame,
     comments: str,
-    profile: str,
+    profile: str | Profile,
     use_model: bool,
     trust_rules: bool,
 ) -> pl.DataFrame:
@@ -88,7 +93,7 @@ def _decide(hits: pl.DataFrame, comments: str) -> pl.DataFrame:
     )
 
 
-def _ask_model(judged: pl.DataFrame, profile: str, trust_rules: bool) -> pl.DataFrame:
+def _ask_model(judged: pl.DataFrame, profile: str | Profile, trust_rules: bool) -> pl.DataFrame:
     """Let the line model drop blocks of flat text that no rule dropped and no pack calls a comment.
 
     A page that lost lines is asked again as it now stands, until it loses no more: so cleaning
@@ -155,7 +160,7 @@ def lines_to_ask(lines: pl.DataFrame, trust_rules: bool) -> pl.DataFrame:
     return lines.join(pl.concat([silent, clean]), on="page", how="anti", maintain_order="left")
 
 
-def _fall(pages: pl.DataFrame, profile: str) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _fall(pages: pl.DataFrame, profile: str | Profile) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Ask the model once. Out: `row` and `scored` of all lines; `row` and `page` of those that fall."""
     probability = score_blocks(pages)
     is_dropped = (pages["action"] == "drop").fill_null(value=False).to_numpy()
