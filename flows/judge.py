@@ -313,6 +313,7 @@ class Bench:
             rows = spill.read(bucket)
             if len(rows):
                 self._add_templates(rows)
+        spill.clear()
 
     def _add_templates(self, rows: NDArray[Any]) -> None:
         lines = pl.DataFrame({name: rows[name] for name in rows.dtype.names or ()})
@@ -543,6 +544,7 @@ class Bench:
         for part in self.parts:
             path = self.corpus.judgement / f"verdicts-{part.number:05d}.npy"
             np.save(path, _follow(self.verdicts.read(part.number), moved))
+        self.verdicts.clear()
 
     def _moved_owners(self) -> pl.DataFrame:
         """Sentences that others point at and that repeat a third themselves, and those that stay.
@@ -607,6 +609,7 @@ def _cluster_near(
     cluster = _components(count, joined)
     rest = _all_pairs(bands, lambda keys, ids: crowd_pairs(keys, ids, cluster[ids].astype(np.uint32)))
     more, more_scores = sets.score(np.setdiff1d(rest, pairs), threshold)
+    bands.clear()
     joined, scores = np.concatenate([joined, more]), np.concatenate([scores, more_scores])
     similarity = np.full(count, np.nan, dtype=np.float32)
     for side in unpack(joined):
@@ -673,6 +676,7 @@ def _judge_buckets(spill: Spill) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
         rows = spill.read(bucket)
         repeats, owners = find_repeats(rows["key"], rows["high"], rows["is_gone"])
         yield rows[repeats], rows[owners]
+    spill.clear()
 
 
 def _keys(units: pl.DataFrame) -> pl.DataFrame:

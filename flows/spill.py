@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,11 @@ class Spill:
         written = [np.fromfile(file, dtype=self.dtype)] if file.exists() else []
         waiting = [rows[of == bucket] for rows, of in self.waiting]
         return np.concatenate([np.empty(0, dtype=self.dtype), *written, *waiting])
+
+    def clear(self) -> None:
+        """Give disk and memory back."""
+        self.waiting, self.waiting_bytes = [], 0
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self) -> None:
         rows = np.concatenate([rows for rows, _ in self.waiting])

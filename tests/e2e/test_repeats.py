@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 
+from flows import judge, spill
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
 PROSE = [
@@ -226,3 +227,14 @@ def test_parts_end_by_characters_too_and_not_by_shards(tmp_path):
     files = file_hashes(tmp_path / "one" / "corpus")
     assert files == file_hashes(tmp_path / "two" / "corpus")
     assert sum(name.startswith("ledger/") for name in files) > 3
+
+
+def test_keys_in_files_give_the_same_bytes(tmp_path, monkeypatch):
+    pages = {f"{n}.txt": [*PROSE[: n + 2], *OTHER[n:], PROSE[11 - n]] for n in range(9)}
+    units = {"repeat_units": ("page", "block", "sentence"), "near_units": ("page", "sentence")}
+    site = write(tmp_path / "site", pages)
+    clean([site], tmp_path / "whole", **units)
+    monkeypatch.setattr(judge, "KEYS_A_BUCKET", 5)
+    monkeypatch.setattr(spill, "BUFFER_BYTES", 64)
+    clean([site], tmp_path / "files", **units)
+    assert file_hashes(tmp_path / "files" / "corpus") == file_hashes(tmp_path / "whole" / "corpus")
