@@ -75,10 +75,13 @@ def _plain_spaces(line: str) -> str:
 
 
 def _unescape(line: str) -> str:
-    """Decode entities that end in a semicolon; a line break becomes a space."""
+    """Decode entities that end in a semicolon; a line break that comes of it becomes a space."""
     decoded = _ENTITIES.sub(lambda match: html.unescape(match[0]), line)
-    while decoded != line:  # each round is shorter than the one before
-        line, decoded = decoded, _ENTITIES.sub(lambda match: html.unescape(match[0]), decoded)
+    if decoded == line:
+        return line
+    before = decoded
+    while (decoded := _ENTITIES.sub(lambda match: html.unescape(match[0]), before)) != before:
+        before = decoded  # each round is shorter than the one before
     return re.sub(r"[\n\r\x0b\x0c\x1c-\x1f\u2028\u2029]", " ", decoded)
 
 

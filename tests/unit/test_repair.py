@@ -1,6 +1,6 @@
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from transforms.repair import REPAIRS, repair_line, repair_lines
@@ -36,6 +36,8 @@ def test_repairing_repaired_lines_changes_nothing(lines):
 
 
 @given(LINES)
+@example("\x1f")
+@example("a\x1f&amp;lt;")
 def test_looking_at_all_lines_at_once_misses_none(line):
     """The vectorised suspicion lets through every line that repairing would change."""
     frame = repair_lines(pl.DataFrame({"raw": [line]}))
