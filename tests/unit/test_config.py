@@ -1,7 +1,7 @@
 import pytest
 
 from flows.config import load_settings
-from flows.fingerprint import settings_version
+from flows.fingerprint import settings_version, stage_version
 from transforms.errors import ConfigError
 
 
@@ -82,3 +82,21 @@ def test_the_key_decides_what_comes_out():
         return settings_version(settings, settings.options())
 
     assert version("a" * 16) == version("a" * 16) != version("b" * 16)
+
+
+def test_what_only_the_judge_asks_reads_nothing_again(tmp_path):
+    """The cache of the read stage hangs on what the read stage is asked, and on all of that."""
+
+    def version(**flags):
+        settings = load_settings(out=tmp_path, **flags)
+        return stage_version(settings, settings.options())
+
+    plain = version()
+    for later in ({"repeats_mode": "mark"}, {"part_pages": 7}, {"same_url": False}, {"workers": 1}):
+        assert version(**later) == plain, later
+    for now in (
+        {"profile": "recall"}, {"max_page_bytes": 7}, {"columns": {"text": "inhalt"}}, {"key_bits": 128},
+        {"near_threshold": 0.9}, {"quality": "drop"}, {"language_engine": "cld2"}, {"skip": ("repair",)},
+        {"threshold": 0.3}, {"builtin_packs": False}, {"min_repeat_chars": 7}, {"mask": ("email",)},
+    ):  # fmt: skip
+        assert version(**now) != plain, now
