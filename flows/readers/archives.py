@@ -72,6 +72,9 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
             return
         with archive:
             for info in archive.infolist():
+                if not info.filename:
+                    yield Broken(content.source, None, "a member without a name", "pack it again")
+                    continue
                 if info.is_dir():
                     continue
                 member = member_name(content.source, info.filename)

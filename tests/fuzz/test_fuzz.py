@@ -66,6 +66,16 @@ def test_rubbish_ends_in_pages_and_reasons(name, data):
 FOUND: list[tuple[str, bytes]] = [
     ("a.csv", b"text\rid\nx,y\n"),  # a line end of old within a field
     ("a.zip", b"PK\x05\x06" + bytes(18)),  # an archive of nothing
+    (  # a directory with one entry, whose name is a NUL
+        "a.zip",
+        b"PK\x03\xa0\xa6\xeb\xa9\xe9\x9f\xa9_PK\x01\x02\x14\x03\x10\x00\xff\xff\x08\x00\xd1\x1aw]pxi\xf9"
+        b"\xad\x00\x00\x00\xac\x02\x00\x00\x08"
+        + bytes(24)
+        + b"lPK\x05\x06"
+        + bytes(4)
+        + b"\x01\x00\x01\x006\x00\x00\x00\xd3"
+        + bytes(5),
+    ),
 ]
 
 
