@@ -210,6 +210,7 @@ _VERDICT = (
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
     Column("pages", pl.UInt32, "for a template: on how many pages of its site it stood", nullable=True),
     Column("probability", pl.Float32, "the line model's P(content), where it was asked", nullable=True),
+    Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", nullable=True),
 )
 
 ACTIONS_TAKEN = Table(
@@ -288,7 +289,6 @@ LEDGER = Table(
             nullable=True,
         ),
         Column("similarity", pl.Float32, "Jaccard of word 3-grams by which it joined its cluster", True),
-        Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", True),
     ),
     invariants=("a drop has no after", "a repeat has a kept_at, which was not itself dropped"),
 )

@@ -30,8 +30,8 @@ _COMPOSABLE = (
     r"\u{212A}\u{212B}\u{2329}\u{232A}\u{2ADC}\u{F900}-\u{FAFF}\u{FB1D}-\u{FB4E}"
     r"\u{1D15E}-\u{1D1C0}\u{2F800}-\u{2FA1D}]"
 )
-_SPACED = r"\s\s+|[^\S ]"
-_LOOK = rf"{_SPACED}|{_COMPOSABLE}|[{''.join(QUOTES)}]"
+_QUOTE = f"[{''.join(QUOTES)}]"
+_LOOK = rf"^\s|\s$|\s\s|[^\S ]|{_COMPOSABLE}|{_QUOTE}"
 
 
 def normalise(text: pl.Expr) -> pl.Expr:
@@ -39,27 +39,64 @@ def normalise(text: pl.Expr) -> pl.Expr:
 
     Looking costs a tenth of rewriting, and few sentences need any of it, so only those are rewritten.
     """
-    return text.map_batches(_normalise, return_dtype=pl.String, is_elementwise=True)
-
-
-def _normalise(texts: pl.Series) -> pl.Series:
-    return _rewrite(texts.str.strip_chars(), _LOOK, _rewrite_all)
+    return text.map_batches(
+        lambda texts: _change(texts, texts.str.contains(_LOOK), _rewrite_all),
+        return_dtype=pl.String,
+        is_elementwise=True,
+    )
 
 
 def _rewrite_all(texts: pl.Series) -> pl.Series:
-    composed = _rewrite(texts, _COMPOSABLE, lambda some: some.str.normalize("NFC"))
-    quoted = composed.str.replace_many(list(QUOTES), list(QUOTES.values()))
-    return _rewrite(quoted, _SPACED, lambda some: some.str.replace_all(_SPACED, " "))
+    bare = texts.str.strip_chars()
+    plain = _change(bare, bare.str.contains(rf"{_COMPOSABLE}|{_QUOTE}"), _compose)
+    return plain.str.replace_all(r"\s\s+|[^\S ]", " ")
 
 
-def _rewrite(texts: pl.Series, pattern: str, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
-    """The texts, those in which `pattern` occurs changed."""
-    where = texts.str.contains(pattern).arg_true()
+def _compose(texts: pl.Series) -> pl.Series:
+    """NFC, and quotation marks plain."""
+    needed = texts.str.contains(_COMPOSABLE)
+    composed = _change(texts, needed, lambda some: some.str.normalize("NFC"))
+    return composed.str.replace_many(list(QUOTES), list(QUOTES.values()))
+
+
+def _change(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
+    """The texts, those at `which` changed."""
+    where = which.arg_true()
     if where.is_empty():
         return texts
     source = np.arange(len(texts), dtype=np.uint32)
     source[where.to_numpy()] = np.arange(len(texts), len(texts) + len(where), dtype=np.uint32)
     return pl.concat([texts, change(texts.gather(where))]).gather(pl.Series(source))
+
+
+_DESCRIBED = pl.Struct({"hash": pl.UInt64, "hash_high": pl.UInt64, "is_long": pl.Boolean})
+
+
+def _describe(texts: pl.Series, min_chars: int, bits: int) -> pl.Series:
+    """Hashes of the normalised texts, and whether they are long enough; the texts are not kept."""
+    where = texts.str.contains(_LOOK).arg_true()
+    facts = _hashes(texts, min_chars, bits)
+    if not where.is_empty():
+        changed = _hashes(_rewrite_all(texts.gather(where)), min_chars, bits)
+        at = where.to_numpy()
+        columns = []
+        for name in facts.columns:
+            values = facts[name].to_numpy().copy()
+            values[at] = changed[name].to_numpy()
+            columns.append(pl.Series(name, values))
+        facts = pl.DataFrame(columns)
+    if bits == 64:
+        facts = facts.with_columns(hash_high=pl.lit(None, dtype=pl.UInt64))
+    return facts.select([field.name for field in _DESCRIBED.fields]).to_struct(texts.name)
+
+
+def _hashes(texts: pl.Series, min_chars: int, bits: int) -> pl.DataFrame:
+    text = pl.col("text")
+    facts = {"hash": text.nchash.xxh3_64(), "is_long": text.str.len_chars() >= min_chars}  # type: ignore[attr-defined]
+    if bits == 128:
+        wide = text.nchash.xxh3_128()  # type: ignore[attr-defined]
+        facts["hash_high"] = (wide // (1 << 64)).cast(pl.UInt64)
+    return texts.to_frame("text").select(**facts)
 
 
 def add_hash(sentences: Frame, min_chars: int, bits: int = 64) -> Frame:
@@ -68,16 +105,19 @@ def add_hash(sentences: Frame, min_chars: int, bits: int = 64) -> Frame:
     In: `text`, `kind`. A sentence shorter than `min_chars` code points, and code and tables, never
     count as repeats. `hash_high` is the upper half of xxh3_128, or null where `bits` is 64.
     """
-    normal = sentences.with_columns(normal=normalise(pl.col("text")))
-    text = pl.col("normal")
-    high = pl.lit(None, dtype=pl.UInt64)
-    if bits == 128:
-        high = (text.nchash.xxh3_128() // (1 << 64)).cast(pl.UInt64)  # type: ignore[attr-defined]
-    return normal.with_columns(
-        hash=text.nchash.xxh3_64(),  # type: ignore[attr-defined]
-        hash_high=high,
-        repeatable=(text.str.len_chars() >= min_chars) & ~pl.col("kind").is_in(UNREPEATABLE_KINDS),
-    ).drop("normal")
+    described = pl.col("text").map_batches(
+        lambda texts: _describe(texts, min_chars, bits), return_dtype=_DESCRIBED, is_elementwise=True
+    )
+    facts = pl.col("_facts").struct
+    return (
+        sentences.with_columns(_facts=described)
+        .with_columns(
+            hash=facts.field("hash"),
+            hash_high=facts.field("hash_high"),
+            repeatable=facts.field("is_long") & ~pl.col("kind").is_in(UNREPEATABLE_KINDS),
+        )
+        .drop("_facts")
+    )
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
@@ -94,20 +134,57 @@ def find_repeats(
 
     In: keys in corpus order, equal where text and language are; `high` are more bits of them. A row
     that is gone stands on a page that was dropped: it may repeat another, but owns nothing.
-    Out: row numbers, ascending, and those of the copies that stay.
+    Out: row numbers, in no order, and those of the copies that stay.
     """
-    order = np.lexsort((high, keys)) if high.any() else np.argsort(keys)
-    is_head = np.ones(len(keys), dtype=bool)
-    is_head[1:] = (keys[order][1:] != keys[order][:-1]) | (high[order][1:] != high[order][:-1])
+    order, is_head = _in_groups(keys, high)
     heads = np.flatnonzero(is_head)
-    if not len(heads):
-        return order, order
+    if len(heads) == len(keys):
+        return order[:0], order[:0]
+    if not is_gone.any():
+        is_repeat = ~is_head  # the first row of a group stands first in it
+        return order[is_repeat], order[heads][np.cumsum(is_head)[is_repeat] - 1]
     rank = order + (is_gone[order].astype(np.int64) << 40)
-    first = np.repeat(np.minimum.reduceat(rank, heads), np.diff(heads, append=len(keys)))
+    first = np.minimum.reduceat(rank, heads)[np.cumsum(is_head) - 1]
     is_repeat = (rank != first) & (first < 1 << 40)
-    rows, owners = order[is_repeat], first[is_repeat]
-    back = np.argsort(rows)
-    return rows[back], owners[back]
+    return order[is_repeat], first[is_repeat]
+
+
+def _in_groups(
+    keys: NDArray[np.uint64], high: NDArray[np.uint64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Row numbers, those of equal keys together and ascending, and which of them begin a group.
+
+    Sorting values is many times faster than sorting row numbers by them, so the upper bits of a key and
+    its row number are sorted as one; the few groups that differ in the rest are put in order after.
+    """
+    bits = np.uint64(max(1, len(keys)).bit_length())
+    packed = keys >> bits
+    packed <<= bits
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order = (packed & ((np.uint64(1) << bits) - np.uint64(1))).astype(np.int64)
+    packed >>= bits
+    is_head = np.ones(len(keys), dtype=bool)
+    np.not_equal(packed[1:], packed[:-1], out=is_head[1:])
+    clash = ~is_head[1:] & _differ(keys, high, order)
+    if clash.any():
+        again = np.isin(packed, packed[1:][clash])
+        rows = order[again]
+        order[again] = rows[np.lexsort((rows, high[rows], keys[rows], packed[again]))]
+        is_head[1:] |= _differ(keys, high, order)
+    return order, is_head
+
+
+def _differ(
+    keys: NDArray[np.uint64], high: NDArray[np.uint64], order: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Whether each key, from the second on, differs from the one before in that order."""
+    in_order = keys[order]
+    differ: NDArray[np.bool_] = in_order[1:] != in_order[:-1]
+    if high.any():
+        in_order = high[order]
+        differ |= in_order[1:] != in_order[:-1]
+    return differ
 
 
 def combine(hashes: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:

@@ -6,10 +6,10 @@ Read from the tree that was parsed anyway: meta tags (Open Graph, Dublin Core, H
 
 from __future__ import annotations
 
+import calendar
 import json
 import re
 from dataclasses import dataclass
-from datetime import date
 from email.utils import parsedate
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_VALUE_CHARS = 1_000
 MAX_JSON_DEPTH = 40
 EARLIEST_YEAR = 1990  # the web is not older
+MONTHS = 12
 ARTICLE_TYPES = re.compile(
     r"Article|BlogPosting|Posting|Report|WebPage|Product|Recipe|Question|VideoObject"
 )
@@ -191,12 +192,13 @@ def _day(value: object) -> str | None:
     if not isinstance(value, str):
         return None
     found = _ISO_DAY.match(value)
-    parts = tuple(map(int, found.groups())) if found else (parsedate(value) or ())[:3]
-    try:
-        day = date(*parts)
-    except (TypeError, ValueError):
-        return None
-    return day.isoformat() if day.year >= EARLIEST_YEAR else None
+    year, month, day = map(int, found.groups()) if found else (parsedate(value) or (0, 0, 0))[:3]
+    is_day = (
+        year >= EARLIEST_YEAR
+        and 1 <= month <= MONTHS
+        and 1 <= day <= calendar.monthrange(year, month)[1]
+    )
+    return f"{year:04}-{month:02}-{day:02}" if is_day else None
 
 
 def _canonical(tree: LexborHTMLParser, meta: Mapping[str, Sequence[str]]) -> str | None:

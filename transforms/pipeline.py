@@ -258,16 +258,26 @@ def drop_documents(working: Working, context: Context) -> Outcome:
     languages = working.pages.select("page", "language")
     texts = join_texts(working.units, "page").join(languages, on="page", maintain_order="left")
     flagged = measure_documents(texts).with_columns(flags=quality_flags(profiles))
-    failed = flagged.filter(pl.col("flags").list.len() > 0)
-    actions = failed.with_columns(
-        step=pl.lit("quality"),
-        rule=pl.col("flags").list.first(),
-        also=pl.col("flags").list.slice(1),
-        action=pl.lit("drop"),
-        before="text",
+    failed = flagged.filter(pl.col("flags").list.len() > 0).select("page", "flags")
+    actions = (
+        working.units.join(failed, on="page", maintain_order="left")
+        .group_by("page", maintain_order=True)
+        .agg(
+            rule=pl.col("flags").first().list.first(),
+            also=pl.col("flags").first().list.slice(1),
+            before=pl.col("text").str.join("\n"),
+            spans=pl.struct("block", "sentence", "start", "end"),
+        )
+        .with_columns(step=pl.lit("quality"), action=pl.lit("drop"))
     )
-    kept = working.units.join(failed.select("page"), on="page", how="anti", maintain_order="left")
-    return Outcome(replace(working, units=kept), ACTIONS_TAKEN.conform(actions))
+    kept = working.units.join(failed, on="page", how="anti", maintain_order="left")
+    return Outcome(replace(working, units=kept), _page_actions(actions))
+
+
+def _page_actions(actions: pl.DataFrame) -> pl.DataFrame:
+    """ACTIONS_TAKEN for whole pages."""
+    whole = dict.fromkeys(("block", "sentence", "start", "end"), pl.lit(None, dtype=pl.UInt32))
+    return ACTIONS_TAKEN.conform(actions.with_columns(**whole))
 
 
 def join_texts(units: pl.DataFrame, page: str) -> pl.DataFrame:

@@ -174,7 +174,7 @@ def test_the_same_pages_in_every_format_make_the_same_documents(tmp_path):
     pq.write_table(pa.Table.from_pylist(records), tmp_path / "a.parquet", row_group_size=13)
     numbered = [{**record, "id": str(n)} for n, record in enumerate(records)]
     (tmp_path / "a.warc.gz").write_bytes(warc_gz(numbered))
-    facts = ("id", "source", "record_id", "url", "site", "fetched_at", "encoding")
+    facts = ("id", "source", "record_id", "url", "site", "fetched_at", "encoding", "duplicate_cluster")
     made = {}
     for name in ("single", "a.jsonl.zst", "a.parquet", "a.warc.gz"):
         report = clean([tmp_path / name], tmp_path / f"out-{name}", **QUICK)

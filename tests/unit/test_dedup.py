@@ -79,7 +79,7 @@ def owners(keys, high=None, is_gone=None):
         none if high is None else np.array(high, dtype=np.uint64),
         none.astype(bool) if is_gone is None else np.array(is_gone),
     )
-    return list(zip(*(side.tolist() for side in found), strict=True))
+    return sorted(zip(*(side.tolist() for side in found), strict=True))
 
 
 def test_the_first_copy_owns_the_sentence():
@@ -94,6 +94,18 @@ def test_a_copy_on_a_dropped_page_owns_nothing():
 
 def test_the_upper_half_of_a_key_counts():
     assert owners([7, 7, 7], high=[1, 2, 1]) == [(2, 0)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 3), st.booleans()), max_size=60))
+def test_keys_that_differ_in_few_bits_are_told_apart(rows):
+    keys = [(upper << 60) | lower for upper, lower, _ in rows]
+    gone = [is_gone for _, _, is_gone in rows]
+    stays = {}
+    for row, key in enumerate(keys):
+        if not gone[row]:
+            stays.setdefault(key, row)
+    expected = [(row, stays[key]) for row, key in enumerate(keys) if stays.get(key, row) != row]
+    assert owners(keys, is_gone=np.array(gone, dtype=bool)) == expected
 
 
 @given(st.lists(st.integers(0, 20), max_size=200))
