@@ -1,8 +1,9 @@
 """The corpus in a store (S3, Google, Azure): versions beside each other, and a manifest put last.
 
-ADDRESS/versions/VERSION/ holds the files of a version and, put after them, its manifest.
-ADDRESS/corpus.json is the manifest of the current version; to put it is to publish. Keys and endpoints
-come from the environment, as in `flows.remote`.
+ADDRESS/versions/VERSION/ holds the files of a version. ADDRESS/corpus.json is the manifest of the
+current one; to put it is to publish. A version that was published has a copy of its manifest among its
+files; one without is an upload that broke off. Keys and endpoints come from the environment, as in
+`flows.remote`.
 """
 
 from __future__ import annotations
@@ -87,9 +88,9 @@ def open_bucket(address: str) -> Bucket:
 
 
 def list_versions(bucket: Bucket) -> list[str]:
-    """Names of the whole versions, in the order they were published."""
+    """Names of the published versions, in the order they were published."""
     with _explained(bucket.address, "can't be listed"):
-        return _in_order(_objects(bucket))
+        return _in_order(bucket, _objects(bucket))
 
 
 def upload_version(bucket: Bucket, folder: Path, fingerprint: str, keep: int, reporter: Reporter) -> str:
@@ -98,18 +99,17 @@ def upload_version(bucket: Bucket, folder: Path, fingerprint: str, keep: int, re
     A version of the same content is not put again, whatever its number. Out: its name in the store.
     Raises StoreError where that fails; then the manifest is as it was.
     """
-    tables = describe_tables(folder)
     with _explained(bucket.address, "the upload failed", "the local version stands; run again"):
+        tables = describe_tables(folder)
         there = _objects(bucket)
         name, manifest = _choose_name(bucket, there, folder.name, fingerprint, tables)
         sizes = _sizes(manifest, name)
         missing = [p for p, size in sizes.items() if _size(there, name, p) != size]
         reporter.begin("upload", len(missing))
         _put_files(bucket, name, folder, missing, reporter)
-        _put(bucket, f"versions/{name}/{MANIFEST}", manifest)
         _see_that_all_is_there(bucket, name, sizes)
-    _publish(bucket, manifest)
-    _forget_oldest(bucket, there, name, keep, reporter)
+    _publish(bucket, there, manifest)
+    _tidy(bucket, there, manifest, keep, reporter)
     return name
 
 
@@ -120,16 +120,16 @@ def roll_back(bucket: Bucket, version: str | None) -> str:
     """
     with _explained(bucket.address, "can't be rolled back"):
         there = _objects(bucket)
-        names = _in_order(there)
+        names = _in_order(bucket, there)
         target = _find(names, version) if version else _before(names, bucket.current)
-        found = _get(bucket, f"versions/{target}/{MANIFEST}") if target else None
-        if target is None or found is None:
+        manifest = _manifest_of(bucket, there, target) if target else None
+        if target is None or manifest is None:
             raise StoreError(
                 f"{bucket.address}: no version {version or 'before the current one'}",
                 f"kept are: {', '.join(names) or 'none'}",
             )
-        _see_that_all_is_there(bucket, target, _sizes(found[0], target))
-    _publish(bucket, found[0])
+        _see_that_all_is_there(bucket, target, _sizes(manifest, target))
+    _publish(bucket, there, manifest)
     return target
 
 
@@ -198,12 +198,19 @@ def _choose_name(
     """The version of the same content that is there, whole or begun; else `name`. With its manifest."""
     for candidate in (*sorted(same_content(name, list(there)), reverse=True), name):
         manifest = _compose(candidate, fingerprint, tables)
-        found = MANIFEST in there.get(candidate, {}) and _get(bucket, f"versions/{candidate}/{MANIFEST}")
-        if not found or found[0] == manifest:
+        if _manifest_of(bucket, there, candidate) in (None, manifest):
             return candidate, manifest
     raise StoreError(
         f"{bucket.address}: has a version {name} of other content", "publish to another prefix"
     )
+
+
+def _manifest_of(bucket: Bucket, there: Objects, name: str) -> bytes | None:
+    """The manifest of a published version; None for an upload that broke off."""
+    if name == bucket.current:
+        return bucket.manifest
+    found = MANIFEST in there.get(name, {}) and _get(bucket, f"versions/{name}/{MANIFEST}")
+    return found[0] if found else None
 
 
 def _put_files(bucket: Bucket, name: str, folder: Path, paths: list[str], reporter: Reporter) -> None:
@@ -222,11 +229,14 @@ def _put_files(bucket: Bucket, name: str, folder: Path, paths: list[str], report
             raise
 
 
-def _publish(bucket: Bucket, manifest: bytes) -> None:
-    """Put the manifest, if it still is the one that was read; else it is another run's."""
+def _publish(bucket: Bucket, there: Objects, manifest: bytes) -> None:
+    """Put the manifest in place of the one that was read; one that is there by now is another run's."""
     from obstore.exceptions import AlreadyExistsError, PreconditionError
 
     with _explained(bucket.address, f"{MANIFEST} can't be put", "the local version stands; run again"):
+        if bucket.current and MANIFEST not in there.get(bucket.current, {}):
+            # The run that published it was killed before it put the copy.
+            _put(bucket, f"versions/{bucket.current}/{MANIFEST}", bucket.manifest)
         try:
             _put(bucket, MANIFEST, manifest, bucket.mode)
         except (AlreadyExistsError, PreconditionError) as error:
@@ -240,8 +250,8 @@ def _publish(bucket: Bucket, manifest: bytes) -> None:
             ) from error
 
 
-def _forget_oldest(bucket: Bucket, there: Objects, name: str, keep: int, reporter: Reporter) -> None:
-    """Remove versions beyond `keep`, and uploads that were broken off.
+def _tidy(bucket: Bucket, there: Objects, manifest: bytes, keep: int, reporter: Reporter) -> None:
+    """Keep a copy of the manifest; remove versions beyond `keep`, and uploads that were broken off.
 
     Only what was there before the upload goes: a run that has put more since then read a manifest that
     is no longer current, and can't publish. The version named before stays, for whoever still reads it.
@@ -249,9 +259,12 @@ def _forget_oldest(bucket: Bucket, there: Objects, name: str, keep: int, reporte
     import obstore
     from obstore.exceptions import BaseError
 
-    order = [old for old in _in_order(there) if old != name]
+    name = _version_of(manifest)
+    order = [old for old in _in_order(bucket, there) if old != name]
     stay = {name, bucket.current, *(order[1 - keep :] if keep > 1 else ())}
     try:
+        # Put again if it is there: its time tells which version came last.
+        _put(bucket, f"versions/{name}/{MANIFEST}", manifest)
         for version in there.keys() - stay:
             # Without its manifest a version is none, should this be broken off.
             paths = sorted(there[version], key=lambda path: path != MANIFEST)
@@ -259,7 +272,7 @@ def _forget_oldest(bucket: Bucket, there: Objects, name: str, keep: int, reporte
             for some in (keys[:1], keys[1:]):
                 obstore.delete(bucket.store, some)
     except (BaseError, OSError) as error:
-        reporter.say(f"{bucket.address}: published, but what is old can't go: {first_line(error)}")
+        reporter.say(f"{bucket.address}: published, but can't be tidied up: {first_line(error)}")
 
 
 def _find(names: list[str], version: str) -> str | None:
@@ -272,10 +285,11 @@ def _before(names: list[str], current: str | None) -> str | None:
     return names[place - 1] if place else None
 
 
-def _in_order(there: Objects) -> list[str]:
-    """The whole versions, in the order their manifests were put."""
-    whole = [name for name, objects in there.items() if MANIFEST in objects]
-    return sorted(whole, key=lambda name: (there[name][MANIFEST]["last_modified"], name))
+def _in_order(bucket: Bucket, there: Objects) -> list[str]:
+    """The published versions, in the order their manifests were put."""
+    told = [name for name, objects in there.items() if MANIFEST in objects]
+    names = sorted(told, key=lambda name: (there[name][MANIFEST]["last_modified"], name))
+    return names if bucket.current in (None, *names) else [*names, str(bucket.current)]
 
 
 def _size(there: Objects, name: str, path: str) -> int | None:

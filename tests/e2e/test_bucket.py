@@ -5,6 +5,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -178,6 +180,37 @@ def test_killed_before_the_manifest_the_old_one_stands_whole(store, tmp_path, mo
     assert store.files() == file_hashes(tmp_path / "out" / "corpus") != before
 
 
+def test_killed_after_the_manifest_the_version_can_be_returned_to(store, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+
+        def die(*arguments):
+            raise KeyboardInterrupt
+
+        patch.setattr(bucket, "_tidy", die)
+        with pytest.raises(KeyboardInterrupt):
+            publish(tmp_path, PAGES[0])
+    content, first = store.files(), store.manifest()["version"]
+    assert list_versions(open_bucket(ADDRESS)) == [first]
+    wait_for_the_next_second()
+    publish(tmp_path, PAGES[1])
+    roll_back(open_bucket(ADDRESS), None)
+    assert store.files() == content
+
+
+def test_a_store_that_forbids_removing_is_told_and_published_to(store, tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(Quiet, "say", lambda _, text: said.append(text))
+
+    def refuse(some_store, keys):
+        raise obstore.exceptions.PermissionDeniedError("not yours to remove")
+
+    monkeypatch.setattr(obstore, "delete", refuse)
+    for text in PAGES:
+        publish(tmp_path, text, keep_versions=1)
+    assert f"{ADDRESS}: published, but can't be tidied up: not yours to remove" in said
+    assert store.files() == file_hashes(tmp_path / "out" / "corpus")
+
+
 def test_a_store_that_fails_leaves_the_old_manifest(store, tmp_path, monkeypatch):
     publish(tmp_path, PAGES[0])
     before = store.files()
@@ -243,6 +276,9 @@ def test_of_two_runs_the_second_is_refused(store, tmp_path, monkeypatch):
         publish(tmp_path, PAGES[2])
     assert "run again" in refusal.value.remedy
     assert store.files() == file_hashes(tmp_path / "other" / "corpus")
+    # What was refused was put, but never published.
+    assert len(store.versions()) == 3
+    assert len(list_versions(open_bucket(ADDRESS))) == 2
 
 
 def test_two_first_runs(store, tmp_path):
@@ -379,11 +415,10 @@ def test_the_command(store, tmp_path):
     assert "Remedy: " in done.stderr
 
 
-def test_the_flow_publishes_too(store, tmp_path):
-    (tmp_path / "page.txt").write_text(PAGES[0])
-    done = reinschrift("flow", tmp_path / "page.txt", "--out", tmp_path / "out", "--publish", ADDRESS)
-    assert done.returncode == 0, done.stderr
-    assert store.files() == file_hashes(tmp_path / "out" / "corpus")
+def test_without_the_setting_nothing_of_it_is_loaded():
+    code = "import sys, flows.runner, flows.cli; print({'obstore', 'flows.bucket'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 @pytest.mark.parametrize("address", ["s3://b", "gs://b/a/", "az://account/container/deep/er"])
