@@ -41,6 +41,7 @@ Workers = Annotated[int | None, typer.Option(help="processes", show_default="one
 Skip = Annotated[list[str] | None, typer.Option(help="a step to leave out; repeatable")]
 Packs = Annotated[list[Path] | None, typer.Option(help="a rule pack, or a folder; repeatable")]
 Strict = Annotated[bool | None, typer.Option("--strict", help="fail on quarantined input")]
+Publish = Annotated[str | None, typer.Option(help="a store to publish to as well: s3://bucket/prefix")]
 Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
 Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
 
@@ -89,6 +90,7 @@ def run(
     skip: Skip = None,
     packs: Packs = None,
     strict: Strict = None,
+    publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
 ) -> None:
@@ -97,13 +99,15 @@ def run(
     from flows.runner import Pool, run_plan
 
     _check_folders(junit, summary)
-    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    settings = _settings(
+        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
+    )
     pool = Pool(settings.workers)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     except KeyboardInterrupt:
-        typer.echo("interrupted: nothing was published; the next run goes on from here", err=True)
+        typer.echo("interrupted; the next run goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.close()
@@ -168,13 +172,16 @@ def flow(
     skip: Skip = None,
     packs: Packs = None,
     strict: Strict = None,
+    publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
     from flows.serving import run_once
 
-    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    settings = _settings(
+        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
+    )
     _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
 
 
@@ -189,38 +196,65 @@ def serve(
     skip: Skip = None,
     packs: Packs = None,
     strict: Strict = None,
+    publish: Publish = None,
 ) -> None:
     """Run the flow on a schedule, until stopped."""
     from flows.serving import serve_on_schedule
 
     if (cron is None) == (every is None):
         raise typer.BadParameter("give --cron or --every")
-    settings = _settings(config, out=out, workers=workers, skip=skip, packs=packs, strict=strict)
+    settings = _settings(
+        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
+    )
     serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron, every)
 
 
 @app.command()
-def versions(out: Out = None, config: Config = None) -> None:
-    """List the published versions, the current one marked."""
+def versions(out: Out = None, publish: Publish = None, config: Config = None) -> None:
+    """List the published versions, the current one marked; then those in the store."""
     from flows.corpus import Corpus
 
-    corpus = Corpus(_settings(config, out=out).out)
-    for name in corpus.versions():
-        typer.echo(f"{'*' if name == corpus.current_version() else ' '} {name}")
+    settings = _settings(config, out=out, publish=publish)
+    corpus = Corpus(settings.out)
+    _list_versions(corpus.versions(), corpus.current_version())
+    if settings.publish:
+        from flows.bucket import list_versions, open_bucket
+
+        bucket = open_bucket(settings.publish)
+        typer.echo(f"{settings.publish}:")
+        _list_versions(list_versions(bucket), bucket.current)
+
+
+def _list_versions(names: list[str], current: str | None) -> None:
+    for name in names:
+        typer.echo(f"{'*' if name == current else ' '} {name}")
 
 
 @app.command()
 def rollback(
     version: Annotated[str | None, typer.Argument(help="default: the one before")] = None,
     out: Out = None,
+    publish: Publish = None,
     config: Config = None,
 ) -> None:
-    """Make an earlier version the current one."""
+    """Make an earlier version the current one, in the store as well if there is one."""
     from flows.corpus import Corpus
 
-    corpus = Corpus(_settings(config, out=out).out)
+    settings = _settings(config, out=out, publish=publish)
+    corpus = Corpus(settings.out)
     with corpus.lock():
-        typer.echo(f"current is now {corpus.rollback(version)}")
+        if settings.publish is None:
+            typer.echo(f"current is now {corpus.rollback(version)}")
+            return
+        from flows.bucket import open_bucket, roll_back, same_content
+
+        name = roll_back(open_bucket(settings.publish), version)
+        typer.echo(f"current is now {name} in {settings.publish}")
+        here = same_content(name, corpus.versions())
+        if here:
+            typer.echo(f"current is now {corpus.rollback(here[-1])} in {settings.out}")
+        else:
+            typer.echo(f"{settings.out} has no such version, and stays as it is")
 
 
 @app.command()
@@ -229,6 +263,7 @@ def remove(
     reason: Annotated[str, typer.Option(help="why, for the list")] = "",
     undo: Annotated[bool, typer.Option("--undo", help="take it off the list")] = False,
     out: Out = None,
+    publish: Publish = None,
     config: Config = None,
 ) -> None:
     """Take pages down for good: this run and every later one leaves them out."""
@@ -238,7 +273,7 @@ def remove(
     from flows.removals import add_removal, undo_removal
     from flows.runner import Pool, republish
 
-    settings = _settings(config, out=out)
+    settings = _settings(config, out=out, publish=publish)
     day = datetime.now(UTC).date().isoformat()
     pool = Pool(settings.workers)
     try:

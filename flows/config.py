@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from functools import cache
 from pathlib import Path
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
 MIN_KEY_CHARS = 16
+WRITABLE = re.compile(r"(?:(?:s3|gs)://[^/]+|az://[^/]+/[^/]+)(?:/[^/*?\[\]]+)*/?")
 Unit = Literal["page", "block", "sentence"]
 StepName = Literal["repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"]
 
@@ -116,6 +118,9 @@ class Settings(BaseSettings):
         20.0, gt=0, allow_inf_nan=False, description="CPU time the extractor may take for one page"
     )
     keep_versions: int = Field(3, ge=1, description="published versions kept for rollback")
+    publish: str | None = Field(
+        None, description="store to publish to as well: s3://bucket/prefix, gs://… or az://…"
+    )
     shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
     part_pages: int = Field(20_000, ge=1, description="pages in one file of the corpus")
     part_chars: int = Field(
@@ -131,6 +136,14 @@ class Settings(BaseSettings):
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
         return [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+
+    @field_validator("publish", mode="after")
+    @classmethod
+    def check_address(cls, value: str | None) -> str | None:
+        """An address we can write to, without a final slash; an empty one is none."""
+        if value and not WRITABLE.fullmatch(value):
+            raise ValueError("not an address to publish to")
+        return value.rstrip("/") if value else None
 
     @field_validator("columns", mode="before")
     @classmethod

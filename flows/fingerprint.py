@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Settings that change how a run goes, not what comes out.
 WITHOUT_EFFECT = frozenset(
-    ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs")
+    ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs", "publish")
 )
 # Settings of the readers, which are no options of a transform.
 READING = (

@@ -71,8 +71,12 @@ def read_last_run(corpus: Corpus) -> LastRun | None:
 
 
 def settings_of(run: LastRun, now: Settings) -> Settings:
-    """The settings of that run, but for where the output lies, how many processes work, and secrets."""
+    """The settings of that run, but for where the output lies, how many processes work, and secrets.
+
+    What that run published to a store is published there again, unless another is named now.
+    """
     known = {"out": now.out, "workers": now.workers, "mask_key": now.mask_key}
+    known["publish"] = now.publish or run.settings.publish
     return run.settings.model_copy(update=known)
 
 

@@ -86,7 +86,8 @@ def parse_address(address: str) -> Address | None:
 
 
 @lru_cache(maxsize=32)
-def _store(root: str) -> ObjectStore:
+def store_at(root: str) -> ObjectStore:
+    """The client of a store; `root` as in Address."""
     from obstore.store import from_url
 
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", "")
@@ -116,7 +117,7 @@ def find_remote(address: str) -> tuple[dict[str, RemoteFile], list[Broken], list
     try:
         found = list(_list(place))
     except (BaseError, ValueError) as error:
-        reason = f"can't be listed: {_told(error)}"
+        reason = f"can't be listed: {first_line(error)}"
         return {}, [Broken(address, None, reason, "check address, keys and network")], []
     if not found:
         return {}, [Broken(address, None, "no such file or folder", "check the address")], []
@@ -136,7 +137,7 @@ def _list(place: Address) -> Iterator[ObjectMeta]:
     """What the store says about the objects that `place` names."""
     import obstore
 
-    store = _store(place.root)
+    store = store_at(place.root)
     magic = min((place.key.index(char) for char in "*?[" if char in place.key), default=None)
     if magic is not None and not place.scheme.startswith("http"):
         prefix = place.key[:magic].rpartition("/")[0]
@@ -175,7 +176,7 @@ def fetched(piece: Piece, scratch: Path | None) -> Iterator[Path]:
         except PreconditionError as error:
             raise OSError("it changed since it was listed") from error
         except (BaseError, FileNotFoundError) as error:
-            raise OSError(_told(error)) from error
+            raise OSError(first_line(error)) from error
         copy.flush()
         yield Path(copy.name)
 
@@ -187,7 +188,7 @@ def _fetch(piece: Piece, copy: Any) -> None:
 
     place = parse_address(piece.source)
     assert place is not None
-    store = _store(place.root)
+    store = store_at(place.root)
     written = 0
     for attempt in range(RESUMPTIONS + 1):
         options: GetOptions = {"range": {"offset": written}} if written else {}
@@ -203,6 +204,6 @@ def _fetch(piece: Piece, copy: Any) -> None:
                 raise
 
 
-def _told(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """The first line of what the store said, short enough for a table."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

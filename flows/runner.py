@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from expectations.gate import Verdict
+    from flows.bucket import Bucket
     from flows.config import Settings
 
 PUBLISHED, REFUSED, USAGE, QUARANTINED = 0, 1, 2, 3  # exit codes
@@ -187,6 +188,7 @@ def run_plan(
     clock = _Clock()
     with corpus.lock(), open_gate() as gate:
         corpus.prepare()
+        bucket = _open_bucket(settings)
         previous = _current_metrics(corpus)
         inputs = find_inputs(
             named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin"
@@ -198,19 +200,23 @@ def run_plan(
         calls = [(shard, settings) for shard in inputs.shards]
         stages = _read(calls, mapper, tell)
         clock.lap("read")
-        work = Work(inputs, stages, settings, settings_version(settings, options), previous)
+        work = Work(inputs, stages, settings, settings_version(settings, options), previous, bucket)
         return _judge_and_publish(work, mapper, reporter, gate, clock)
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is judged and published: what was read, under which settings and code (`version`)."""
+    """What is judged and published: what was read, under which settings and code (`version`).
+
+    `bucket` is the store to publish to as well, as it was when the run began.
+    """
 
     inputs: Inputs
     stages: list[str]
     settings: Settings
     version: str
     previous: pl.DataFrame | None
+    bucket: Bucket | None
 
 
 def republish(
@@ -238,7 +244,8 @@ def republish(
             raise NotRepeatableError(
                 f"{corpus.out}: noted, but not yet published: {problem}", "run again on your inputs"
             )
-        work = Work(last.inputs, last.stages, again, version, _current_metrics(corpus))
+        bucket = _open_bucket(again)
+        work = Work(last.inputs, last.stages, again, version, _current_metrics(corpus), bucket)
         return _judge_and_publish(work, mapper, reporter, gate, clock)
 
 
@@ -268,6 +275,9 @@ def _judge_and_publish(
         forget_stages(stages, settings)
         write_last_run(corpus, LastRun(version, work.version, settings, inputs, stages))
     clock.lap("switch")
+    if version and work.bucket:
+        _upload(work.bucket, corpus.versions_folder / version, fingerprint, settings, reporter)
+        clock.lap("upload")
     return Report(
         settings.out,
         verdict,
@@ -279,6 +289,24 @@ def _judge_and_publish(
         inputs.size,
         clock.laps,
     )
+
+
+def _open_bucket(settings: Settings) -> Bucket | None:
+    """The store to publish to as well; asked for before the work, for it may not be there."""
+    if settings.publish is None:
+        return None
+    from flows.bucket import open_bucket
+
+    return open_bucket(settings.publish)
+
+
+def _upload(
+    bucket: Bucket, folder: Path, fingerprint: str, settings: Settings, reporter: Reporter
+) -> None:
+    from flows.bucket import upload_version
+
+    name = upload_version(bucket, folder, fingerprint, settings.keep_versions, reporter)
+    reporter.say(f"published {bucket.address} (version {name})")
 
 
 @dataclass

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import boto3
 import pytest
 
 from tests.conftest import clean, file_hashes
@@ -145,6 +146,31 @@ def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
         command, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 3, done.stderr[-2000:]
+
+
+def test_the_flow_publishes_to_a_store_too(server, moto, tmp_path):
+    endpoint = "http://{}:{}".format(*moto)
+    keys = {"AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "nothing"}
+    environment = {**server[1], **keys, "AWS_REGION": "us-east-1", "AWS_ENDPOINT_URL": endpoint}
+    client = boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1",
+        aws_access_key_id="nobody", aws_secret_access_key="nothing",
+    )  # fmt: skip
+    client.create_bucket(Bucket="flows")
+    (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
+    command = [sys.executable, "-m", "flows.cli", "flow", str(tmp_path / "a.txt")]
+    command += ["--out", str(tmp_path / "out"), "--publish", "s3://flows"]
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    manifest = json.load(client.get_object(Bucket="flows", Key="corpus.json")["Body"])
+    told = {
+        file["path"].removeprefix(f"versions/{manifest['version']}/"): file["sha256"]
+        for table in manifest["tables"].values()
+        for file in table["files"]
+    }
+    assert told == file_hashes(tmp_path / "out" / "corpus")
 
 
 def test_the_deployment_file_is_sound(server):

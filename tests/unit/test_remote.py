@@ -1,76 +1,20 @@
 """Objects of a store and files on the web, on loopback."""
 
 import gzip
-import http.client
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from flows import remote
 from flows.inputs import find_inputs
 from flows.readers import Page, ReadOptions, read_piece
 from tests.conftest import clean, read_corpus
 from tests.made import jsonl, parquet, text_record
+from tests.stores import Moody, serve
 
 OPTIONS = ReadOptions(1_000_000, 100_000)
 RECORDS = [text_record(n) for n in range(50)]
-
-
-class Moody(BaseHTTPRequestHandler):
-    """Answers 503 to the first requests of an address, then asks the store behind it."""
-
-    behind: tuple[str, int]
-    moods: dict[tuple[str, str], int]
-    refusals = 2
-
-    def _pass_on(self):
-        key = (self.command, self.path)
-        self.moods[key] = self.moods.get(key, 0) + 1
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        if self.moods[key] <= self.refusals:
-            self.send_response(503)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        connection = http.client.HTTPConnection(*self.behind)
-        connection.request(self.command, self.path, body, dict(self.headers))
-        answer = connection.getresponse()
-        data = answer.read()
-        self.send_response(answer.status)
-        for name, value in answer.getheaders():
-            if name.lower() not in (
-                "transfer-encoding",
-                "connection",
-                "content-length",
-                "date",
-                "server",
-            ):
-                self.send_header(name, value)
-        self.send_header("Content-Length", answer.getheader("Content-Length") or str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-        connection.close()
-
-    do_GET = do_HEAD = do_PUT = do_POST = _pass_on  # noqa: N815
-
-    def log_message(self, *args): ...
-
-
-def serve(handler):
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
-@pytest.fixture(scope="module")
-def moto():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    yield server.get_host_and_port()
-    server.stop()
 
 
 @pytest.fixture
@@ -91,9 +35,9 @@ def bucket(moto, monkeypatch):
         client.put_object(Bucket="pages", Key=key, Body=data)
     proxy = serve(type("Proxy", (Moody,), {"behind": moto, "moods": {}}))
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_port}")
-    remote._store.cache_clear()
+    remote.store_at.cache_clear()
     yield client
-    remote._store.cache_clear()
+    remote.store_at.cache_clear()
     proxy.shutdown()
     proxy.server_close()
     for key in client.list_objects_v2(Bucket="pages").get("Contents", []):
