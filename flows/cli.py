@@ -239,10 +239,18 @@ def rollback(
 ) -> None:
     """Make an earlier version the current one, in the store as well if there is one."""
     from flows.corpus import Corpus
+    from flows.removals import read_removals
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
     with corpus.lock():
+        removals = read_removals(corpus)
+        if removals:
+            typer.echo(
+                f"warning: {len(removals)} pages on {corpus.removals} may stand in earlier versions; "
+                "run again to leave them out",
+                err=True,
+            )
         if settings.publish is None:
             typer.echo(f"current is now {corpus.rollback(version)}")
             return

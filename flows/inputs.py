@@ -141,7 +141,7 @@ def _find_listed(name: str, found: _Found) -> None:
         found.broken.append(Broken(f"@{readable(name)}", None, reason, "check the path"))
         return
     for listed in names:
-        if listed.strip() and listed != STDIN and not listed.startswith("@"):
+        if listed.strip() and listed != STDIN and not listed.startswith(("@", "#")):
             _find(listed, found)
 
 

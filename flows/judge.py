@@ -31,7 +31,7 @@ from transforms.near_duplicates import (
     star_pairs,
     unpack,
 )
-from transforms.urls import canonical_url, fetch_time
+from transforms.urls import fetch_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -60,7 +60,15 @@ _PLACE = ("page_no", "block", "sentence")
 _KEPT = ("kept_page", "kept_block", "kept_sentence")
 _SPOT = np.dtype([(name, "<u4") for name in _PLACE])
 _KEY = np.dtype([("key", "<u8"), ("high", "<u8"), *((p, "<u4") for p in _PLACE), ("is_gone", "?")])
-_LINE = np.dtype([("hash", "<u8"), ("site", "<u4"), *((p, "<u4") for p in _PLACE), ("is_fixed", "?")])
+_LINE = np.dtype(
+    [
+        ("hash", "<u8"),
+        ("site", "<u4"),
+        *((p, "<u4") for p in _PLACE),
+        ("is_fixed", "?"),
+        ("is_long", "?"),
+    ]
+)
 _BAND = np.dtype([("key", "<u8"), ("page_no", "<u4")])
 
 
@@ -127,8 +135,8 @@ def number_pages(corpus: Corpus, stages: Sequence[str], removals: Sequence[Remov
 
 
 def _pages_of(corpus: Corpus, stage: str, shard: int) -> pl.DataFrame:
-    facts = read_stage_table(corpus, stage, PAGES, ["page", "source", "record_id", "position", "site",
-                                                    "url", "fetched_at", "n_chars_read"])  # fmt: skip
+    wanted = ["page", "source", "record_id", "position", "site", "url_key", "fetched_at", "n_chars_read"]
+    facts = read_stage_table(corpus, stage, PAGES, wanted)
     keys = read_stage_table(corpus, stage, PAGE_KEYS, ["page", "text_hash", "n_chars"])
     return (
         facts.with_columns(name=_name())
@@ -138,7 +146,7 @@ def _pages_of(corpus: Corpus, stage: str, shard: int) -> pl.DataFrame:
             "n_chars_read",
             shard=pl.lit(shard, dtype=pl.UInt32),
             document_id=_page_id(pl.lit(0)),
-            url_key=canonical_url(pl.col("url")).nchash.xxh3_64(),  # type: ignore[attr-defined]
+            url_key="url_key",
             fetched=fetch_time(pl.col("fetched_at")),
         )
         .join(keys, on="page", how="left", maintain_order="left")
@@ -170,7 +178,7 @@ def _mark_removed(
     gone = []
     for (shard,), mine in pages.group_by("shard", maintain_order=True):
         facts = read_stage_table(
-            corpus, stages[int(str(shard))], PAGES, ["page", "source", "record_id", "url"]
+            corpus, stages[int(str(shard))], PAGES, ["page", "source", "record_id", "url_key"]
         )
         named = mine.select("page", "document_id").join(facts, on="page", maintain_order="left")
         gone.append(named.select(is_removed=is_removed(removals, pl.col("document_id"))))
@@ -303,10 +311,13 @@ class Bench:
         code = np.zeros(self.pages.height, dtype=np.uint32)  # 0: too few pages to tell
         code[sites["page_no"].to_numpy()] = sites["site"].rank("dense").to_numpy()
         spill = Spill(self.corpus.judgement / "lines", _LINE, self._buckets())
-        fixed = pl.col("kind").is_in(FIXED_KINDS).alias("is_fixed")
+        traits = (
+            pl.col("kind").is_in(FIXED_KINDS).alias("is_fixed"),
+            pl.col("repeatable").alias("is_long"),
+        )
         wanted = np.flatnonzero(code).astype(np.uint32)
-        for units in self._units(["hash", "kind"], wanted):
-            rows = _records(units.with_columns(fixed), _LINE, ("hash", "is_fixed", *_PLACE))
+        for units in self._units(["hash", "kind", "repeatable"], wanted):
+            rows = _records(units.with_columns(traits), _LINE, ("hash", "is_fixed", "is_long", *_PLACE))
             rows["site"] = code[rows["page_no"]]
             spill.add(rows, rows["site"] % spill.buckets)
         for bucket in range(spill.buckets):
@@ -502,7 +513,7 @@ class Bench:
         if wanted is None:
             gone = [REMOVED] if self.settings.repeats_mode == "mark" else [*range(1, len(PAGE_RULES))]
             wanted = np.flatnonzero(~np.isin(self.rule, gone)).astype(np.uint32)
-        ends = [*list(self.first_page.values())[1:], self.pages.height]
+        ends = [*list(self.first_page.values())[1:], self.pages.height][: len(self.first_page)]
         for (shard, first), end in zip(self.first_page.items(), ends, strict=True):
             low, high = np.searchsorted(wanted, [first, end])
             if low == high:

@@ -87,7 +87,7 @@ def why_not_repeatable(corpus: Corpus, run: LastRun | None, code: str) -> str | 
     if run.version != corpus.current_version():
         return "the current corpus is not that of the last run"
     if run.code != code:
-        return "the program or its rule packs are others than in the last run"
+        return "the program, its rule packs or a secret (mask_key) are others than in the last run"
     if not all(is_whole(corpus.stages / stage) for stage in run.stages):
         return "what the last run read is no longer cached"
     return None

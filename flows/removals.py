@@ -8,14 +8,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from flows.corpus import Corpus, explain_os_error, read_table
 from transforms.contracts import DOCUMENTS, LEDGER
 from transforms.errors import ReinschriftError
-from transforms.urls import canonical_url
+from transforms.urls import canonical_url, url_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -89,13 +89,16 @@ def told(removals: Iterable[Removal]) -> list[tuple[str, str]]:
 
 def is_removed(removals: Iterable[Removal], page_id: pl.Expr) -> pl.Expr:
     """Whether a page is on the list. In: PAGES; `page_id` gives the ids of its rows."""
-    names: dict[str, list[str]] = {kind: [] for kind in KINDS}
+    names: dict[str, list[Any]] = {kind: [] for kind in KINDS}
     for one in removals:
         names[one.kind].append(one.name)
+    # Addresses may have been masked in PAGES; their keys were made before.
+    urls = pl.DataFrame({"url": names["url"]}, schema={"url": pl.String})
+    names["url"] = urls.select(url_key("url")).to_series().to_list()
     columns = {
         "id": page_id,
         "source": pl.col("source"),
-        "url": canonical_url(pl.col("url")),
+        "url": pl.col("url_key"),
         "record": pl.col("record_id"),
     }
     return pl.any_horizontal(columns[kind].is_in(names[kind]).fill_null(value=False) for kind in KINDS)
@@ -155,9 +158,9 @@ def _is_known(corpus: Corpus, last: LastRun | None, removal: Removal) -> bool:
     if not corpus.current.exists():
         return False
     folder = corpus.current.resolve()
-    documents = read_table(folder, DOCUMENTS).select("id", "source", "record_id", "url")
+    documents = read_table(folder, DOCUMENTS).select("id", "source", "record_id", url_key=url_key("url"))
     gone = read_table(folder, LEDGER).select(
-        "source", "record_id", id="document_id", url=pl.lit(None, dtype=pl.String)
+        "source", "record_id", id="document_id", url_key=pl.lit(None, dtype=pl.UInt64)
     )
     pages = pl.concat([documents, gone], how="diagonal")
     hit = is_removed([removal], pl.col("id"))

@@ -135,6 +135,7 @@ PAGES = Table(
         *_PAGE_LANGUAGES,
         Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
+        Column("url_key", pl.UInt64, "hash of the address, before anything in it was masked", True),
     ),
     key=("page",),
 )

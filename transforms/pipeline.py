@@ -34,6 +34,7 @@ from transforms.privacy import Masks, mask_pages, mask_sentences, redact_actions
 from transforms.quality import measure_documents, quality_flags
 from transforms.repair import repair_lines
 from transforms.sentences import split_sentences
+from transforms.urls import url_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -240,8 +241,10 @@ def mask_personal_data(working: Working, context: Context) -> Outcome:
     )
     # Hashed anew: the hash of what was masked would let it be guessed.
     again = add_hash(
-        masked.filter(found).with_columns(text="masked"), context.options.min_repeat_chars
-    ).select("page", "block", "sentence", "text", "hash", "repeatable")
+        masked.filter(found).with_columns(text="masked"),
+        context.options.min_repeat_chars,
+        context.options.key_bits,
+    ).select("page", "block", "sentence", "text", "hash", "hash_high", "repeatable")
     units = masked.update(again, on=["page", "block", "sentence"], maintain_order="left")
     pages, notes = mask_pages(working.pages, masks)
     taken = [ACTIONS_TAKEN.conform(actions), ACTIONS_TAKEN.conform(notes)]
@@ -436,6 +439,7 @@ def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFr
         .with_columns(
             title=pl.coalesce("title", "found_title"),
             site=host.str.to_lowercase().str.strip_prefix("www."),
+            url_key=url_key("url"),
             n_blocks_read=pl.col("n_blocks_read").fill_null(0),
             n_chars_read=pl.col("n_chars_read").fill_null(0),
         )

@@ -313,7 +313,7 @@ def mask_sentences(sentences: pl.DataFrame, masks: Masks) -> pl.DataFrame:
     return mask_column(sentences, "text", lambda text, lang: mask(text, lang, masks), masks.kinds)
 
 
-PAGE_COLUMNS = ("title", "author", "url")
+PAGE_COLUMNS = ("title", "author", "url", "canonical_url", "site_name")
 
 
 def mask_pages(pages: pl.DataFrame, masks: Masks) -> tuple[pl.DataFrame, pl.DataFrame]:

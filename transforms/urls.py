@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import polars as pl
+import polars_hash  # noqa: F401 - registers Expr.nchash
 
 _PARTS = r"(?s)^([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^#]*)(#.*)?$"
 _ISO = r"^(\d{4}-\d\d-\d\d)(?:[T ](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?)?$"
@@ -48,3 +49,8 @@ def fetch_time(told: pl.Expr) -> pl.Expr:
     minutes = offset.str.slice(1, 2).cast(pl.Int64) * 60 + offset.str.slice(3, 2).cast(pl.Int64)
     shift = pl.when(offset.str.starts_with("-")).then(-minutes).otherwise(minutes) * 60_000_000
     return plain.dt.epoch("us") + (parts.cast(pl.Float64) * 1_000_000).round().cast(pl.Int64) - shift
+
+
+def url_key(column: str) -> pl.Expr:
+    """A hash of the address in a column, as `canonical_url` writes it; null where there is none."""
+    return canonical_url(pl.col(column)).nchash.xxh3_64()  # type: ignore[attr-defined, no-any-return]

@@ -8,8 +8,8 @@ from transforms.boilerplate.templates import find_templates
 
 
 def found(*pages, site="a.org", min_pages=3):
-    """Positions that fall, as (page, line); a line is any word, the same word the same line."""
-    rows = [(n, page, site, hash(word) % 2**63, False) for n, (page, word) in enumerate(
+    """What falls, and on how many pages it stood. A line is any word, a sentence one in capitals."""
+    rows = [(n, page, site, hash(word) % 2**63, False, word.isupper()) for n, (page, word) in enumerate(
         (page, word) for page, text in enumerate(pages) for word in text.split()
     )]  # fmt: skip
     schema = {
@@ -18,6 +18,7 @@ def found(*pages, site="a.org", min_pages=3):
         "site": pl.String,
         "hash": pl.UInt64,
         "is_fixed": pl.Boolean,
+        "is_long": pl.Boolean,
     }
     keys = pl.DataFrame(rows, schema=schema, orient="row")
     words = [word for text in pages for word in text.split()]
@@ -33,6 +34,12 @@ def test_runs_at_the_ends_and_long_ones_fall_single_headings_stay():
     words, counts = found(*pages)
     assert words == ["menu", "login", "box1", "box2", "box3", "imprint"] * 4
     assert set(counts) == {4}
+
+
+def test_a_page_whose_sentences_nearly_all_recur_is_a_copy_of_others():
+    assert found(*[f"menu STORY MORE END number{n}" for n in range(5)])[0] == []
+    words, _ = found(*[f"menu NOTICE STORY{n} MORE{n} END{n}" for n in range(5)])
+    assert words == ["menu", "NOTICE"] * 5
 
 
 @pytest.mark.parametrize(("pages", "min_pages"), [(2, 3), (4, 5)])
