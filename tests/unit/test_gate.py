@@ -5,8 +5,10 @@ import shutil
 import polars as pl
 import pytest
 
+from expectations import metrics
 from flows.judge_process import GateProcess
 from tests.conftest import clean, read_corpus
+from transforms.contracts import METRICS
 
 SHARED = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut."
 
@@ -109,3 +111,9 @@ def test_leftover_furniture_fails(sound, tmp_path):
     assert texts
     told = [f.expectation for f in judge(corpus).failures]
     assert any("furniture" in what for what in told)
+
+
+def test_a_corpus_of_which_all_was_taken_down_was_read_once():
+    row = {"step": "removals", "unit": "page", "units_dropped": 2, "units_edited": 0, "chars_dropped": 0}
+    projected = metrics.project(METRICS.conform(pl.DataFrame([row])).lazy()).collect()
+    assert projected["source"].to_list() == ["read"]
