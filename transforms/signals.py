@@ -183,5 +183,3 @@ RULES = (
     Rule("fineweb_short_line_fraction", "fineweb", "fineweb_short_line_fraction", high=0.67),
     Rule("fineweb_newline_word_ratio", "fineweb", "fineweb_newline_word_ratio", high=0.3),
 )
-
-SIGNAL_NAMES = tuple(signal.name for signal in SIGNALS)
