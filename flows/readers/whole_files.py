@@ -65,7 +65,8 @@ def page_of(
 
 def check_page(page: Page, options: ReadOptions, record: str | None) -> Page | Broken:
     """The page, or why it can't be worked on: no text at all, or a line beyond the limit."""
-    if not page.content.strip("\ufeff \t\r\n"):
+    text = page.content.replace("\ufeff", "")
+    if not text or text.isspace():
         return Broken(page.source, record, "empty: there is no text", "remove it")
     if page.format == "text" and len(page.content) > options.max_line_chars:
         longest = max(map(len, page.content.splitlines()))
