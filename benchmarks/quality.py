@@ -79,7 +79,7 @@ def html(bench: Path, pages: int) -> None:
     bare = {r["id"]: extract_with_trafilatura(r["html"]) for r in records}
     for name, found in (
         ("verdict on blocks, with rules", texts),
-        ("trafilatura's own text", {k: v.text if v else "" for k, v in bare.items()}),
+        ("trafilatura's own text", {k: v or "" for k, v in bare.items()}),
     ):
         pred = pl.DataFrame({"id": list(found), "text": list(found.values())}).to_pandas()
         print(f"{pages} HTML pages, {name}: {score.summary(score.score(pred, gold.to_pandas()))}")

@@ -2,7 +2,7 @@
 
 python -m benchmarks.reading [--bench ../shared/bench] [--pool N]
 
-With --pool: HTML throughput of a whole run with the engine trafilatura beside bare calls of
+With --pool: what the processes of a run with the engine trafilatura cost, beside bare calls of
 trafilatura in a pool of the same size.
 """
 
@@ -12,8 +12,10 @@ import argparse
 import gzip
 import json
 import lzma
+import multiprocessing
+import resource
 import tempfile
-import time
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +23,12 @@ from benchmarks.speed import cpu_seconds
 from flows.clean import _Aside, _read_batches
 from flows.config import Settings
 from flows.inputs import find_inputs
+from flows.limits import die_with_parent
 from flows.readers import Page, Piece, ReadOptions, read_piece
+from flows.runner import Pool
+from tests.conftest import clean
 from tests.made import PACKED, csv_file, parquet, zipped
+from transforms.extract import extract_with_trafilatura
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,31 +102,66 @@ def pages_of(path: Path) -> list[Page]:
     return [item for item in items if isinstance(item, Page)]
 
 
+def with_metadata(html: str) -> list[str] | None:
+    """trafilatura's text and what it knows of the page: the same columns as a run's."""
+    import trafilatura
+
+    found = trafilatura.bare_extraction(html, include_comments=True, with_metadata=True)
+    if found is None or isinstance(found, dict):
+        return None
+    return [str(part) for part in (found.text, found.comments, found.title, found.author, found.date)]
+
+
+def children_seconds(work: Callable[[], object]) -> float:
+    """CPU seconds of the processes that one call starts and ends."""
+
+    def spent() -> float:
+        usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return usage.ru_utime + usage.ru_stime
+
+    start = spent()
+    work()
+    return spent() - start
+
+
+def in_pool(function: Callable[[str], object], texts: list[str], workers: int) -> float:
+    """CPU seconds of a pool for some calls."""
+
+    def work() -> None:
+        spawn = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=die_with_parent) as pool:
+            list(pool.map(function, texts, chunksize=8))
+
+    return children_seconds(work)
+
+
+def read_in_pool(files: list[Path], workers: int) -> float:
+    """CPU seconds of a pool for the read stage of a run with trafilatura."""
+
+    def work() -> None:
+        mapper = Pool(workers)
+        clean(files, Path(out), mapper, extractor="trafilatura", workers=workers, shard_bytes=2_000_000)
+        mapper.close()
+
+    with tempfile.TemporaryDirectory() as out:
+        return children_seconds(work)
+
+
 def report_pool(bench: Path, workers: int) -> None:
-    import multiprocessing
-    from concurrent.futures import ProcessPoolExecutor
-
-    from flows.limits import die_with_parent
-    from flows.runner import Pool
-    from tests.conftest import clean
-    from transforms.extract import extract_with_trafilatura
-
     files = sorted((bench / "speed/html_warc").glob("*.warc.gz"))
     texts = [page.content for file in files for page in pages_of(file)]
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=spawn, initializer=die_with_parent) as pool:
-        list(pool.map(extract_with_trafilatura, texts[: 2 * workers]))
-        start = time.perf_counter()
-        list(pool.map(extract_with_trafilatura, texts, chunksize=8))
-        bare = time.perf_counter() - start
-    with tempfile.TemporaryDirectory() as out:
-        mapper = Pool(workers)
-        report = clean(
-            files, Path(out), mapper, extractor="trafilatura", workers=workers, shard_bytes=2_000_000
-        )
-        mapper.close()
-    print(f"{len(texts)} pages of HTML, {workers} processes, wall seconds")
-    print(f"bare trafilatura {bare:.1f}, read stage with trafilatura {report.seconds['read']:.1f}")
+    seconds = {
+        "bare trafilatura, text alone": in_pool(extract_with_trafilatura, texts, workers),
+        "bare trafilatura, text and metadata": in_pool(with_metadata, texts, workers),
+        "a run's pool: reading, verdict, metadata, rules, languages, sentences": read_in_pool(
+            files, workers
+        ),
+    }
+    print(
+        f"{len(texts)} pages of HTML, {workers} processes, CPU seconds of the pool, its start included"
+    )
+    for name, spent in seconds.items():
+        print(f"{name:72} {spent:6.1f}  {spent / seconds['bare trafilatura, text alone']:.2f}")
 
 
 def main() -> None:

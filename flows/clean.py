@@ -43,7 +43,6 @@ if TYPE_CHECKING:
     from flows.config import Settings
     from flows.inputs import Shard
     from flows.readers import Item
-    from transforms.extract import Extraction
     from transforms.pipeline import Stage
 
     ReadBatch = Callable[[pl.DataFrame, Settings, Callable[[Broken], None]], Iterator[Stage]]
@@ -115,7 +114,7 @@ def _read_in_child(records: pl.DataFrame, settings: Settings) -> list[Stage]:
 def _read_without_extractor(records: pl.DataFrame, settings: Settings) -> list[Stage]:
     """The extractor kills the process that asks it: it gives no verdict, and the ledger says why."""
 
-    def refuse(_html: str) -> Extraction | None:
+    def refuse(_html: str) -> str | None:
         raise ExtractorDiedError("it killed the process it ran in")
 
     extractor = refuse if settings.extractor == "trafilatura" else None

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-    from transforms.extract import Extraction
-
 
 IDLE_SECONDS = 1e8  # no limit
 HANGING = 3  # times the limit, after which code that can't be interrupted is killed
@@ -75,12 +73,10 @@ def die_with_parent() -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
-def limited(
-    extractor: Callable[[str], Extraction | None], seconds: float
-) -> Callable[[str], Extraction | None]:
+def limited(extractor: Callable[[str], str | None], seconds: float) -> Callable[[str], str | None]:
     """The extractor under a limit of CPU time a page."""
 
-    def extract(html: str) -> Extraction | None:
+    def extract(html: str) -> str | None:
         with cpu_limit(seconds):
             return extractor(html)
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import astuple
 
 import polars as pl
 
 from transforms.errors import CpuLimitError
 from transforms.flatten import MAX_TREE_DEPTH, FlatPage, flatten_html, flatten_tag_soup
-from transforms.metadata import NO_METADATA, Metadata
+from transforms.metadata import Metadata
 
 MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
 MIN_COVERED_SHARE = 0.7
@@ -22,18 +22,12 @@ SHORT_BLOCK_WORDS = 5
 _WORD = re.compile(r"\w+")
 
 
-@dataclass(frozen=True)
-class Extraction:
-    """What an extractor says of one page: its main text, and what it knows about it."""
+def extract_with_trafilatura(html: str) -> str | None:
+    """The main text of one page as trafilatura finds it; None where it finds none.
 
-    text: str
-    metadata: Metadata = NO_METADATA
-
-
-def extract_with_trafilatura(html: str) -> Extraction | None:
-    """trafilatura's verdict on one page; None where it finds no main text.
-
-    Its `deduplicate` stays off: it keeps a cache for the process and depends on the order of pages.
+    Its metadata is not asked for: it costs more than the text, and pages say the same of themselves
+    whoever judges them (metadata.py). Its `deduplicate` stays off: it keeps a cache for the process
+    and depends on the order of pages.
     """
     import trafilatura
 
@@ -42,13 +36,11 @@ def extract_with_trafilatura(html: str) -> Extraction | None:
         include_comments=True,
         include_tables=True,
         deduplicate=False,
-        with_metadata=True,
+        with_metadata=False,
     )
     if found is None or isinstance(found, dict):  # a dict only where one was asked for
         return None
-    text = "\n".join(part for part in (found.text, found.comments) if part)
-    known = Metadata(found.title, found.author, found.date, found.url, found.sitename)
-    return Extraction(text, known)
+    return "\n".join(part for part in (found.text, found.comments) if part) or None
 
 
 def covered_lines(lines: list[str], extracted: str) -> list[bool]:
@@ -89,7 +81,7 @@ LINES_SCHEMA: pl.Schema = pl.Schema(
 )
 
 
-Extractor = Callable[[str], "Extraction | None"]
+Extractor = Callable[[str], str | None]
 BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
 
 
@@ -103,45 +95,30 @@ def flatten_pages(
     only a script would show, and in `skipped` why the extractor was not asked or did not answer.
     """
     contents = records["content"].to_list()
-    pages = [_flatten(content) for content in contents]
-    found: list[tuple[Extraction | None, str | None]] = [(None, None)] * len(pages)
+    pages = [_flatten(content, with_tree=judge is not None) for content in contents]
     verdicts: list[list[bool] | None]
     if judge is not None:
         verdicts = list(judge(pages))
-        found = [(None, _missing_tree(page)) for page in pages]
+        skipped = [_missing_tree(page) for page in pages]
     else:
-        found = [
+        answers = [
             _consult(content, page, extractor) for content, page in zip(contents, pages, strict=True)
         ]
         verdicts = [
-            covered_lines(page.lines, answer.text) if answer else None
-            for page, (answer, _) in zip(pages, found, strict=True)
+            None if text is None else covered_lines(page.lines, text)
+            for page, (text, _) in zip(pages, answers, strict=True)
         ]
+        skipped = [reason for _, reason in answers]
     rows = [
-        (
-            number,
-            page.lines,
-            page.kinds,
-            verdict,
-            *_merged(answer.metadata if answer else NO_METADATA, page.metadata),
-            page.origin,
-            skipped,
-        )
-        for number, page, verdict, (answer, skipped) in zip(
-            records["page"], pages, verdicts, found, strict=True
-        )
+        (number, page.lines, page.kinds, verdict, *astuple(page.metadata), page.origin, reason)
+        for number, page, verdict, reason in zip(records["page"], pages, verdicts, skipped, strict=True)
     ]
     return pl.DataFrame(rows, schema=LINES_SCHEMA, orient="row")
 
 
-def _merged(first: Metadata, second: Metadata) -> list[str | None]:
-    """What either knows, in the order of METADATA_FIELDS; the first is believed."""
-    return [getattr(first, name) or getattr(second, name) for name in METADATA_FIELDS]
-
-
-def _flatten(html: str) -> FlatPage:
+def _flatten(html: str, *, with_tree: bool) -> FlatPage:
     try:
-        return flatten_html(html)
+        return flatten_html(html, with_tree=with_tree)
     except Exception:  # no page may end a run; its text is kept all the same
         return flatten_tag_soup(html, 0)
 
@@ -153,9 +130,7 @@ def _missing_tree(page: FlatPage) -> str | None:
     return None
 
 
-def _consult(
-    html: str, page: FlatPage, extractor: Extractor | None
-) -> tuple[Extraction | None, str | None]:
+def _consult(html: str, page: FlatPage, extractor: Extractor | None) -> tuple[str | None, str | None]:
     """The extractor's answer, or why there is none."""
     if extractor is None or not page.lines:
         return None, None
@@ -164,7 +139,7 @@ def _consult(
     return _ask(extractor, html)
 
 
-def _ask(extractor: Extractor, html: str) -> tuple[Extraction | None, str | None]:
+def _ask(extractor: Extractor, html: str) -> tuple[str | None, str | None]:
     """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
     try:
         found = extractor(html)

@@ -8,18 +8,21 @@ blocks. A page that shows almost nothing is looked through for text that its scr
 
 from __future__ import annotations
 
+import functools
 import html as html_entities
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
 from transforms.hidden_text import find_hidden_text, looks_like_html
 from transforms.metadata import NO_METADATA, Metadata, read_metadata
-from transforms.page_tree import PageTree
+from transforms.page_tree import MAX_CACHED_NAMES, NoTree, PageTree
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from selectolax.lexbor import LexborNode
 
 MAX_TREE_DEPTH = 1_000  # the HTML5 tree builder takes time, and nodes, quadratic in the depth
@@ -125,35 +128,21 @@ class FlatPage:
     origin: str | None = None
 
 
-@dataclass
-class _Line:
-    """The line being written while the tree is walked."""
-
-    cells: list[list[str]] = field(default_factory=lambda: [[]])
-    kind: str = "paragraph"
-    link_chars: int = 0
-    links: int = 0
-    inline: int = 0
-
-    def is_empty(self) -> bool:
-        return not self.cells[0]  # another cell is begun only where something stands already
-
-
-def flatten_html(html: str) -> FlatPage:
+def flatten_html(html: str, *, with_tree: bool = True) -> FlatPage:
     """Cut a page into lines at its block elements; `pre` keeps its own line breaks.
 
     A table row is one line, its cells separated by tabs. Text hidden in `noscript` counts where the
-    page shows almost none without it.
+    page shows almost none without it. Without `with_tree`, `tree` knows of no containers.
     """
     depth = nesting_depth(html)
     if depth > MAX_TREE_DEPTH or _would_stall(html):
         return flatten_tag_soup(html, depth)
     tree = LexborHTMLParser(html)
     metadata = read_metadata(tree)
-    page = _Flattener(HIDDEN_TAGS).flatten(tree)
+    page = _Flattener(HIDDEN_TAGS, with_tree=with_tree).flatten(tree)
     shown = _size(page)
     if shown < MIN_VISIBLE_CHARS and "<noscript" in html:
-        unhidden = _Flattener(HIDDEN_TAGS - {"noscript"}).flatten(tree)
+        unhidden = _Flattener(HIDDEN_TAGS - {"noscript"}, with_tree=with_tree).flatten(tree)
         if _size(unhidden) > 2 * shown:
             return replace(unhidden, metadata=metadata, origin="noscript")
     if shown < MIN_VISIBLE_CHARS or '"articleBody"' in html:
@@ -170,7 +159,7 @@ def _size(page: FlatPage) -> int:
 def _text_lines(text: str) -> list[str]:
     """Lines of a text that lay in a script: HTML, or plain."""
     if looks_like_html(text):
-        return _Flattener(HIDDEN_TAGS).flatten(LexborHTMLParser(text)).lines
+        return _Flattener(HIDDEN_TAGS, with_tree=False).flatten(LexborHTMLParser(text)).lines
     lines = (" ".join(html_entities.unescape(line).split()) for line in text.splitlines())
     return [line for line in lines if line]
 
@@ -226,16 +215,21 @@ def _would_stall(html: str) -> bool:
 
 
 class _Flattener:
-    """Walks a tree without recursion, for trees may be 100,000 elements deep."""
+    """Walks a tree without recursion, for trees may be 100,000 elements deep.
 
-    def __init__(self, hidden: frozenset[str]) -> None:
+    Every node of every page comes by here, so the walk is one loop, and a line is kept in the parts
+    of it: `parts` of the text begun last, `cells` before it, and what was counted.
+    """
+
+    def __init__(self, hidden: frozenset[str], *, with_tree: bool) -> None:
         self.hidden = hidden
         self.lines: list[str] = []
         self.kinds: list[str] = []
-        self.line = _Line()
+        self.parts: list[str] = []
+        self.cells: list[str] = []
+        self.link_chars = self.links = self.inline = 0
         self.open_kinds: list[str] = []
-        self.depth = 0
-        self.tree = PageTree()
+        self.tree = PageTree() if with_tree else NoTree()
         self.container = 0
         self.open_links = 0
         self.images = 0
@@ -244,21 +238,23 @@ class _Flattener:
     def flatten(self, tree: LexborHTMLParser) -> FlatPage:
         node: LexborNode | None = tree.body
         entered: list[tuple[LexborNode, str]] = []
+        depth = 0
         while node is not None:
             child = self.enter(node)
             if child is not None:
                 entered.append((node, self.open(node)))
-                self.depth = max(self.depth, len(entered))
                 node = child
                 continue
+            depth = max(depth, len(entered))
             node = node.next if entered else None
             while node is None and entered:
                 parent, role = entered.pop()
-                self.close(role)
+                if role != "inline":
+                    self.close(role)
                 node = parent.next if entered else None
         self.flush()
         self.tree.close(0)
-        return FlatPage(self.lines, self.kinds, self.depth, self.tree)
+        return FlatPage(self.lines, self.kinds, depth, self.tree)
 
     def enter(self, node: LexborNode) -> LexborNode | None:
         """Take in a leaf; for an element with children, the first of them."""
@@ -276,15 +272,15 @@ class _Flattener:
 
     def add(self, text: str) -> None:
         if self.open_links:
-            self.line.link_chars += len(text)
-        if self.open_kinds[-1:] == ["code"]:
+            self.link_chars += len(text)
+        if self.open_kinds and self.open_kinds[-1] == "code":
             first, *rest = text.split("\n")
-            self.line.cells[-1].append(first)
+            self.parts.append(first)
             for part in rest:
                 self.flush()
-                self.line.cells[-1].append(part)
-        elif not (self.line.is_empty() and text.isspace()):
-            self.line.cells[-1].append(text)
+                self.parts.append(part)
+        elif self.parts or self.cells or not text.isspace():
+            self.parts.append(text)
 
     def open(self, node: LexborNode) -> str:
         """Begin an element; returns its role: block, cell, link or inline."""
@@ -296,46 +292,49 @@ class _Flattener:
             self.container = self.tree.open(self.container, tag, attributes)
             return "block"
         if tag in CELL_TAGS:
-            if not self.line.is_empty():
-                self.line.cells.append([])
+            if self.parts or self.cells:
+                self.cells.append("".join(self.parts))
+                self.parts.clear()
             self.container = self.tree.open(self.container, tag, node.attributes)
             return "cell"
         if tag == "a":
             self.open_links += 1
-            self.line.links += 1
+            self.links += 1
             return "link"
-        self.line.inline += 1
+        self.inline += 1
         return "inline"
 
-    def kind_of(self, tag: str, attributes: dict[str, str | None]) -> str:
+    def kind_of(self, tag: str, attributes: Mapping[str, str | None]) -> str:
         inherited = self.open_kinds[-1] if self.open_kinds else "paragraph"
         if inherited in ("comment", "code"):
             return inherited
-        marks = f"{attributes.get('class') or ''} {attributes.get('id') or ''}"
-        if not COMMENT_MARKS.isdisjoint(marks.split()):
+        if attributes and _is_comment(attributes.get("class") or "", attributes.get("id") or ""):
             return "comment"
         kind = KIND_OF_TAG.get(tag)
         # A paragraph in a cell is one: the table is there for its layout.
         return kind or ("paragraph" if inherited in ("heading", "table") else inherited)
 
     def close(self, role: str) -> None:
+        if role == "link":
+            self.open_links -= 1
+            return
         if role == "block":
             self.flush()
             self.open_kinds.pop()
-        if role in ("block", "cell"):
-            self.container = self.tree.close(self.container)
-        elif role == "link":
-            self.open_links -= 1
+        self.container = self.tree.close(self.container)
 
     def flush(self) -> None:
-        line, began_at_break = self.line, self.after_break
+        """End the line, if one was begun."""
+        if self.parts or self.cells:
+            self.write_line()
         self.after_break = False
-        if line.is_empty():
-            line.link_chars = line.links = line.inline = 0
-            return
-        self.line = _Line()
+        self.link_chars = self.links = self.inline = 0
+
+    def write_line(self) -> None:
         kind = self.open_kinds[-1] if self.open_kinds else "paragraph"
-        cells = ["".join(cell) for cell in line.cells]
+        cells = [*self.cells, "".join(self.parts)] if self.cells else ["".join(self.parts)]
+        self.parts.clear()
+        self.cells.clear()
         if kind == "code":
             text = "\t".join(cells).rstrip()
         else:
@@ -345,6 +344,11 @@ class _Flattener:
         self.lines.append(text)
         self.kinds.append(kind)
         self.tree.line_facts.append(
-            (self.container, line.link_chars, line.links, self.images, line.inline, began_at_break)
+            (self.container, self.link_chars, self.links, self.images, self.inline, self.after_break)
         )
         self.images = 0
+
+
+@functools.lru_cache(MAX_CACHED_NAMES)
+def _is_comment(classes: str, name: str) -> bool:
+    return not COMMENT_MARKS.isdisjoint(f"{classes} {name}".split())

@@ -124,8 +124,6 @@ def _marks_of_names(names: str) -> int:
 def element_marks(tag: str, attributes: Mapping[str, str | None]) -> int:
     """The bits of `MARKS` that an element's tag and attributes set."""
     marks = TAG_MARKS.get(tag, 0)
-    if not attributes:
-        return marks
     names = [value for name in NAMING_ATTRIBUTES if (value := attributes.get(name))]
     if names:
         marks |= _marks_of_names(" ".join(names)[:MAX_NAMES_CHARS])
@@ -141,24 +139,23 @@ def _is_hidden(attributes: Mapping[str, str | None]) -> bool:
     return bool(style) and "display:none" in (style or "").replace(" ", "")
 
 
+# Of each container: `parent` (a container number; 0 for the page), `level` (steps to the page), `tag`
+# (`TAG_NUMBERS`), `marks` (bits of `MARKS`), `signature` (equal numbers for equal tag and class), and
+# the first line inside.
+CONTAINER_FACTS = ("parent", "level", "tag", "marks", "signature", "first_line")
+PAGE_ITSELF = (0,) * len(CONTAINER_FACTS)
+
+
 @dataclass
 class PageTree:
-    """What is known of the containers and lines of one page; lists of equal length a group.
+    """What is known of the containers and lines of one page.
 
-    Containers, in document order, number 0 being the page itself: `parent` (a container number;
-    0 for the page), `level` (steps to the page), `tag` (`TAG_NUMBERS`), `marks` (bits of `MARKS`),
-    `signature` (equal numbers for equal tag and class), and the half-open range of lines inside,
-    [`first_line`, `end_line`).
-
-    Lines, one row each: `line_facts` as `LINE_FACTS` names them.
+    `containers`, in document order, number 0 being the page itself: one row each, as
+    `CONTAINER_FACTS` names them; `end_line` is the line after the last inside, a number each.
+    `line_facts`: one row a line, as `LINE_FACTS` names them.
     """
 
-    parent: list[int] = field(default_factory=lambda: [0])
-    level: list[int] = field(default_factory=lambda: [0])
-    tag: list[int] = field(default_factory=lambda: [0])
-    marks: list[int] = field(default_factory=lambda: [0])
-    signature: list[int] = field(default_factory=lambda: [0])
-    first_line: list[int] = field(default_factory=lambda: [0])
+    containers: list[tuple[int, ...]] = field(default_factory=lambda: [PAGE_ITSELF])
     end_line: list[int] = field(default_factory=lambda: [0])
     line_facts: list[tuple[int, ...]] = field(default_factory=list)
     signatures: dict[tuple[str, str], int] = field(default_factory=dict)
@@ -170,17 +167,35 @@ class PageTree:
 
     def open(self, parent: int, tag: str, attributes: Mapping[str, str | None]) -> int:
         """Note a container that begins before the next line; returns its number."""
-        self.parent.append(parent)
-        self.level.append(self.level[parent] + 1)
-        self.tag.append(TAG_NUMBERS.get(tag, 0))
-        self.marks.append(element_marks(tag, attributes))
-        key = (tag, attributes.get("class") or "")
-        self.signature.append(self.signatures.setdefault(key, len(self.signatures) + 1))
-        self.first_line.append(len(self.line_facts))
+        number = len(self.containers)
+        signatures = self.signatures
+        self.containers.append(
+            (
+                parent,
+                self.containers[parent][1] + 1,
+                TAG_NUMBERS.get(tag, 0),
+                element_marks(tag, attributes) if attributes else TAG_MARKS.get(tag, 0),
+                signatures.setdefault((tag, attributes.get("class") or ""), len(signatures) + 1),
+                len(self.line_facts),
+            )
+        )
         self.end_line.append(0)
-        return len(self.parent) - 1
+        return number
 
     def close(self, container: int) -> int:
         """Note that a container ends after the last line; returns the one around it."""
         self.end_line[container] = len(self.line_facts)
-        return self.parent[container]
+        return self.containers[container][0]
+
+
+class NoTree(PageTree):
+    """For who asks for lines alone: containers are not noted, all lines lie in the page itself."""
+
+    def open(self, parent: int, tag: str, attributes: Mapping[str, str | None]) -> int:  # noqa: ARG002
+        """Note nothing."""
+        return 0
+
+    def close(self, container: int) -> int:
+        """Note where the page ends."""
+        self.end_line[container] = len(self.line_facts)
+        return 0

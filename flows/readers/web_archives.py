@@ -165,10 +165,11 @@ def _read_page(head: Head, body: bytes, content: Content, begun: int, where: str
     status = record.http_headers.status_code if record.http_headers else None
     if status is not None and not 200 <= status < 300:
         return Ignored(content.source, f"responses with HTTP status {status}")
-    kind = _kind(record, head.kind, data)
+    # Pairs, not a dict of the record: by a name with broken characters its value is not found.
+    headers = {name.lower(): value for name, value in record.headers.items()}
+    kind = _kind(record, head.kind, headers.get("content-type", ""), data)
     if kind is None:
         return Ignored(content.source, f"records of type {record.http_content_type or 'unknown'}")
-    headers = {name.lower(): value for name, value in record.headers.items()}
     about = Page(
         source=content.source,
         position=begun,
@@ -212,7 +213,7 @@ def _marked_http(head: Head, body: bytes) -> bytes:
     return raw
 
 
-def _kind(record: WarcRecord, record_kind: str, data: bytes) -> str | None:
+def _kind(record: WarcRecord, record_kind: str, content_type: str, data: bytes) -> str | None:
     """html, text, or None for what is no page."""
     from flows.readers.sniffing import looks_like_html
 
@@ -220,7 +221,7 @@ def _kind(record: WarcRecord, record_kind: str, data: bytes) -> str | None:
         return "text"
     given = (record.http_content_type or "").strip().lower()
     if record_kind == "resource":
-        given = dict(record.headers).get("Content-Type", "").split(";")[0].strip().lower()
+        given = content_type.split(";", maxsplit=1)[0].strip().lower()
     if given in HTML_TYPES:
         return "html"
     if given in TEXT_TYPES:

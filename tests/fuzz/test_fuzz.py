@@ -65,6 +65,11 @@ def test_rubbish_ends_in_pages_and_reasons(name, data):
 # What the fuzzers found, kept: the name, the bytes.
 FOUND: list[tuple[str, bytes]] = [
     ("a.txt", b"\x0b\x00"),  # nothing but control characters that count as white space
+    (  # a field whose name is no text
+        "a.warc",
+        b"WARC/1.0\r\nWARC-Type: resource\r\nWARC\xff: x\r\nContent-Type: text/plain\r\n"
+        b"Content-Length: 5\r\n\r\nHallo\r\n\r\n",
+    ),
     ("a.csv", b"text\rid\nx,y\n"),  # a line end of old within a field
     ("a.zip", b"PK\x05\x06" + bytes(18)),  # an archive of nothing
     (  # a directory with one entry, whose name is a NUL

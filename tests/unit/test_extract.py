@@ -4,9 +4,8 @@ import polars as pl
 import pytest
 
 from tests.conftest import clean_text
-from transforms.extract import Extraction, flatten_pages
+from transforms.extract import extract_with_trafilatura, flatten_pages
 from transforms.flatten import MAX_TREE_DEPTH, flatten_html, nesting_depth
-from transforms.metadata import Metadata
 
 PAGE = """<html><head><title>T</title><script>var x = "<p>no</p>";</script></head><body>
 <nav><ul><li>Home<li>About</ul></nav>
@@ -55,15 +54,24 @@ def records(*pages):
 
 def test_the_verdict_is_given_by_block():
     html = "<p>Menu</p><p>The bridge was built in 1901 by two brothers.</p><p>Imprint and more links here</p>"
-    found = flatten_pages(
-        records(html),
-        lambda _: Extraction(
-            "The bridge was built in 1901 by two brothers.", Metadata("Bridge", None, "1901-01-01")
-        ),
-    )
+    found = flatten_pages(records(html), lambda _: "The bridge was built in 1901 by two brothers.")
     row = found.row(0, named=True)
     assert row["extracted"] == [False, True, False]
-    assert (row["title"], row["date"], row["skipped"]) == ("Bridge", "1901-01-01", None)
+    assert row["skipped"] is None
+
+
+def test_what_a_page_says_of_itself_hangs_on_no_extractor():
+    html = '<title>Bridge</title><meta name="date" content="1991-05-02"><p>Built by two brothers.</p>'
+    for extractor in (None, extract_with_trafilatura):
+        row = flatten_pages(records(html), extractor).row(0, named=True)
+        assert (row["title"], row["date"]) == ("Bridge", "1991-05-02")
+
+
+def test_lines_are_the_same_without_the_tree():
+    with_tree, without = flatten_html(PAGE), flatten_html(PAGE, with_tree=False)
+    assert (without.lines, without.kinds) == (with_tree.lines, with_tree.kinds)
+    assert without.tree.line_facts
+    assert len(without.tree.containers) == 1
 
 
 def test_an_extractor_that_fails_costs_its_verdict_only():

@@ -7,7 +7,7 @@ from transforms.boilerplate.features import Pages
 from transforms.boilerplate.html_model import score_html
 from transforms.boilerplate.lines import scan_lines
 from transforms.flatten import MAX_TREE_DEPTH, flatten_html
-from transforms.page_tree import LINE_FACTS, MARK_BITS, element_marks
+from transforms.page_tree import CONTAINER_FACTS, LINE_FACTS, MARK_BITS, element_marks
 
 SENTENCE = (
     "The old bridge over the river was built in 1901 by two brothers, and it still carries trams. "
@@ -112,9 +112,10 @@ def test_the_flattener_notes_what_stands_around_a_line():
     assert [fact["after_break"] for fact in facts] == [False, True]
     assert facts[0]["images"] == 1
     container = facts[0]["container"]
-    assert page.tree.marks[container] == MARK_BITS["in_paragraph"]
-    assert page.tree.marks[page.tree.parent[container]] & MARK_BITS["named_comments"]
-    assert (page.tree.first_line[container], page.tree.end_line[container]) == (0, 2)
+    containers = [dict(zip(CONTAINER_FACTS, row, strict=True)) for row in page.tree.containers]
+    assert containers[container]["marks"] == MARK_BITS["in_paragraph"]
+    assert containers[containers[container]["parent"]]["marks"] & MARK_BITS["named_comments"]
+    assert (containers[container]["first_line"], page.tree.end_line[container]) == (0, 2)
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,7 @@ from transforms.boilerplate.features import (
 )
 from transforms.boilerplate.lines import Lines, segment_sums
 from transforms.page_tree import (
+    CONTAINER_FACTS,
     CONTENT_MARKS,
     FURNITURE_MARKS,
     LINE_FACTS,
@@ -117,13 +118,16 @@ def join_trees(trees: Sequence[PageTree], lines: Lines) -> tuple[Containers, dic
 
     `lines` were scanned from all lines of the trees' pages, in the same order.
     """
-    sizes = np.array([len(tree.parent) for tree in trees])
+    sizes = np.array([len(tree.containers) for tree in trees])
     line_counts = np.array([len(tree.line_facts) for tree in trees])
     first_row = np.repeat(np.cumsum(sizes) - sizes, sizes)
     first_line = np.repeat(np.cumsum(line_counts) - line_counts, sizes)
 
+    noted = np.concatenate([np.array(tree.containers, np.int64) for tree in trees])
+    end_line = np.concatenate([np.array(tree.end_line, np.int64) for tree in trees])
+
     def joined(name: str) -> Ints:
-        return np.concatenate([np.array(getattr(tree, name), np.int64) for tree in trees])
+        return np.ascontiguousarray(noted[:, CONTAINER_FACTS.index(name)])
 
     containers = Containers(
         parent=joined("parent") + first_row,
@@ -135,7 +139,7 @@ def join_trees(trees: Sequence[PageTree], lines: Lines) -> tuple[Containers, dic
         page=np.repeat(np.arange(len(trees)), sizes),
         # Lines without a word were not scanned; a border there moves to the next line that was.
         first_line=np.searchsorted(lines.row, joined("first_line") + first_line),
-        end_line=np.searchsorted(lines.row, joined("end_line") + first_line),
+        end_line=np.searchsorted(lines.row, end_line + first_line),
     )
     rows = [np.array(tree.line_facts, np.int64).reshape(-1, len(LINE_FACTS)) for tree in trees]
     facts = dict(zip(LINE_FACTS, np.concatenate(rows)[lines.row].T, strict=True))
