@@ -23,7 +23,7 @@ from benchmarks.speed import cpu_seconds
 from flows.clean import _Aside, _read_batches
 from flows.config import Settings
 from flows.inputs import find_inputs
-from flows.limits import die_with_parent
+from flows.processes import die_with_parent
 from flows.readers import Page, Piece, ReadOptions, read_piece
 from flows.runner import Pool
 from tests.conftest import clean

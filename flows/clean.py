@@ -5,11 +5,9 @@ Cached by content, settings and code. Plain functions on paths; who maps them is
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import shutil
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
 from functools import lru_cache
@@ -19,7 +17,8 @@ import polars as pl
 
 from flows.corpus import Corpus, stage_files, write_table
 from flows.fingerprint import stage_version
-from flows.limits import die_with_parent, limited
+from flows.limits import limited
+from flows.processes import Processes
 from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
 from transforms.contracts import (
@@ -127,17 +126,17 @@ class ExtractorDiedError(RuntimeError):
 
 @dataclass
 class CarefulReader:
-    """Reads batches in a child process, and finds the pages that kill it by halving."""
+    """Reads the batches of a shard in a child process, and finds the pages that kill it by halving."""
 
     settings: Settings
-    pool: ProcessPoolExecutor | None = None
+    processes: Processes = field(default_factory=lambda: Processes(1))
+    refused: int = 0
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if self.pool is not None:
-            self.pool.shutdown()
+        self.processes.close()
 
     def read(
         self, records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None]
@@ -156,6 +155,7 @@ class CarefulReader:
             where = row["record_id"] and f"id {row['record_id']}"
             reason = "reading it kills the process that reads it"
             refuse(Broken(row["source"], where, reason, "remove it, and report it with the page"))
+            self.refused += 1
             return
         yield from stages
 
@@ -163,13 +163,12 @@ class CarefulReader:
         self, function: Callable[[pl.DataFrame, Settings], list[Stage]], records: pl.DataFrame
     ) -> list[Stage] | None:
         """What the child answers; None if it died."""
-        if self.pool is None:
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(1, mp_context=spawn, initializer=die_with_parent)
+        # The pages of a shard are numbered without a gap, for the judge counts on.
+        numbered = records.with_columns(pl.col("page") - self.refused)
         try:
-            return self.pool.submit(function, records, self.settings).result()
+            return self.processes.ready(1).submit(function, numbered, self.settings).result()
         except BrokenProcessPool:
-            self.pool = None
+            self.processes.renew()
             return None
 
 

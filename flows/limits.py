@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import multiprocessing
-import os
 import resource
 import signal
 import threading
@@ -59,18 +58,6 @@ def _die_beyond(seconds: float) -> None:
     soft = math.ceil(used.ru_utime + used.ru_stime + seconds)
     if hard == resource.RLIM_INFINITY or soft < hard:
         resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-
-
-def die_with_parent() -> None:
-    """Have this worker process end when the one that started it does, however that ends."""
-    parent = multiprocessing.parent_process()
-
-    def watch() -> None:
-        if parent is not None:
-            parent.join()
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def limited(extractor: Callable[[str], str | None], seconds: float) -> Callable[[str], str | None]:

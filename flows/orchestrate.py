@@ -5,24 +5,27 @@ Importing this module imports Prefect; `flows.serving` sets its environment firs
 
 from __future__ import annotations
 
-import multiprocessing
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.futures import wait
 
 from expectations.report import summarise
 from flows.config import Settings
 from flows.corpus import Corpus
 from flows.fingerprint import settings_version
 from flows.inputs import Shard
-from flows.limits import die_with_parent
+from flows.processes import Processes
 from flows.runner import Report, run_plan
 from transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+
+    from prefect.client.schemas.objects import State
+    from prefect.futures import PrefectFuture
 
 RETRIES = 2
 RETRY_SECONDS = 2
@@ -43,28 +46,45 @@ class PrefectTasks:
     Threads would not do: limits of CPU time need the main thread of a process.
     """
 
-    def __init__(self, settings: Settings, pool: ProcessPoolExecutor) -> None:
-        self.settings = settings
-        self.pool = pool
+    def __init__(self, settings: Settings, processes: Processes) -> None:
+        self.processes = processes
         self.corpus = Corpus(settings.out)
         self.version = settings_version(settings, settings.options())
 
     def map(
         self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
     ) -> Iterator[str]:
-        """The results, in the order of the calls."""
+        """The results, in the order of the calls.
+
+        Raises BrokenProcessPool where a process died, once all tasks have ended.
+        """
+        pool = self.processes.ready(len(calls))
 
         def work(number: int) -> str:
-            return self.pool.submit(function, *calls[number]).result()
+            return pool.submit(function, *calls[number]).result()
 
-        body = task(name=name, retries=RETRIES, retry_delay_seconds=RETRY_SECONDS)(work)
+        body = task(
+            name=name,
+            retries=RETRIES,
+            retry_delay_seconds=RETRY_SECONDS,
+            retry_condition_fn=_may_succeed,
+        )(work)
         futures = [
             body.with_options(
                 task_run_name=f"{name} {number}", **self._caching(calls[number][0])
             ).submit(number)
             for number in range(len(calls))
         ]
-        return (future.result() for future in futures)
+        return self._results(futures)
+
+    def _results(self, futures: list[PrefectFuture[str]]) -> Iterator[str]:
+        try:
+            for future in futures:
+                yield future.result()
+        except BrokenProcessPool:
+            wait(futures)
+            self.processes.renew()
+            raise
 
     def _caching(self, argument: object) -> dict[str, Any]:
         """A shard is cached under content, settings and code, as long as its output is there."""
@@ -78,6 +98,11 @@ class PrefectTasks:
             "result_storage": (self.corpus.home / "prefect-results").resolve(),
             "refresh_cache": not folder.is_dir(),
         }
+
+
+def _may_succeed(_task: object, _run: object, state: State[Any]) -> bool:
+    """Whether to try again: not in a pool that lost a process, for it takes no more calls."""
+    return not isinstance(state.result(raise_on_failure=False), BrokenProcessPool)
 
 
 class _Log:
@@ -104,10 +129,11 @@ def clean_corpus(inputs: list[str], settings: dict[str, Any] | None = None) -> R
     """
     given = Settings(**(settings or {}))
     (Corpus(given.out).home / "prefect-results").mkdir(parents=True, exist_ok=True)
-    # Polars' threads do not survive a fork.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(given.workers, mp_context=spawn, initializer=die_with_parent) as pool:
-        report = run_plan(inputs, given, PrefectTasks(given, pool), _Log())
+    processes = Processes(given.workers)
+    try:
+        report = run_plan(inputs, given, PrefectTasks(given, processes), _Log())
+    finally:
+        processes.close()
     create_markdown_artifact(
         key="verdict",
         markdown=summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine),

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-import os
 import time
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -31,7 +28,7 @@ from flows.last_run import (
     why_not_repeatable,
     write_last_run,
 )
-from flows.limits import die_with_parent
+from flows.processes import Processes
 from flows.publish import finish_tables, publish_part
 from flows.removals import read_removals, told
 from transforms.contracts import METRICS, QUARANTINE
@@ -112,42 +109,31 @@ class Here:
         return (function(*call) for call in calls)
 
 
-@dataclass
 class Pool:
-    """A pool of processes; a single call needs none, and is made here."""
+    """Worker processes, even for a single call: a page that kills one of them ends no run."""
 
-    workers: int
-    pool: ProcessPoolExecutor | None = None
+    def __init__(self, workers: int) -> None:
+        self.processes = Processes(workers)
 
     def map(
         self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
     ) -> Iterator[str]:
-        """The results, in the order of the calls."""
-        if self.workers == 1 or len(calls) <= 1:
-            return Here().map(name, function, calls)
-        if self.pool is None:
-            share = str(max(1, (os.cpu_count() or 1) // self.workers))
-            for variable in ("POLARS_MAX_THREADS", "RAYON_NUM_THREADS"):
-                os.environ.setdefault(variable, share)
-            # Polars' threads do not survive a fork.
-            spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(self.workers, mp_context=spawn, initializer=die_with_parent)
-        return self._results(self.pool, function, calls)
+        """The results, in the order of the calls.
 
-    def _results(
-        self, pool: ProcessPoolExecutor, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
-    ) -> Iterator[str]:
-        """A pool that lost a process takes no more calls; the next map starts another."""
+        Raises BrokenProcessPool where a process died; the next map starts others.
+        """
+        del name
+        if not calls:
+            return
         try:
-            yield from pool.map(function, *zip(*calls, strict=True))
+            yield from self.processes.ready(len(calls)).map(function, *zip(*calls, strict=True))
         except BrokenProcessPool:
-            self.pool = None
+            self.processes.renew()
             raise
 
     def close(self) -> None:
         """End the processes."""
-        if self.pool is not None:
-            self.pool.shutdown(cancel_futures=True)
+        self.processes.close()
 
 
 @dataclass(frozen=True)

@@ -244,7 +244,7 @@ def test_the_same_bytes_with_one_worker_and_two(tmp_path):
         clean(inputs[::-1], tmp_path / "two", pool, workers=2, shard_bytes=2000)
     finally:
         pool.close()
-    assert pool.pool is not None
+    assert pool.processes.pool is not None
     assert file_hashes(tmp_path / "one" / "corpus") == file_hashes(tmp_path / "two" / "corpus")
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -210,8 +211,9 @@ pipeline.read_stage = killing(pipeline.read_stage)
 """
 
 
-def test_a_page_that_kills_the_parser_does_not_end_the_run(tmp_path, monkeypatch):
-    """Processes started by the pool load a sitecustomize that kills them on certain pages."""
+@pytest.fixture
+def deadly_pages(tmp_path, monkeypatch):
+    """Six pages; processes load a sitecustomize that kills them on two of these."""
     (tmp_path / "site").mkdir()
     (tmp_path / "site" / "sitecustomize.py").write_text(KILLER.format(path=sys.path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "site"))
@@ -222,15 +224,41 @@ def test_a_page_that_kills_the_parser_does_not_end_the_run(tmp_path, monkeypatch
         (folder / f"{number}.html").write_text(
             f"<html><body><p>Seite {number} ist {words} zu lesen.</p>"
         )
-    pool = Pool(2)
+    return folder
+
+
+@pytest.mark.parametrize(("workers", "shard_bytes"), [(2, 1), (1, 1_000_000)])
+def test_a_page_that_kills_the_parser_does_not_end_the_run(deadly_pages, tmp_path, workers, shard_bytes):
+    pool = Pool(workers)
     report = clean(
-        [folder], tmp_path / "out", pool, shard_bytes=1, extractor="trafilatura", line_model=False
-    )
+        [deadly_pages], tmp_path / "out", pool,
+        shard_bytes=shard_bytes, extractor="trafilatura", line_model=False,
+    )  # fmt: skip
     pool.close()
     assert report.version
-    assert report.quarantine["source"].to_list() == [f"{folder}/2.html"]
-    assert "kills the process" in report.quarantine["reason"][0]
-    tables = read_corpus(tmp_path / "out" / "corpus")
+    assert_only_the_deadly_page_is_gone(deadly_pages, tmp_path / "out")
+
+
+def test_nor_a_run_under_prefect(deadly_pages, tmp_path):
+    config = tmp_path / "reinschrift.toml"
+    config.write_text('shard_bytes = 1\nextractor = "trafilatura"\nline_model = false\n')
+    command = [sys.executable, "-m", "flows.cli", "flow", str(deadly_pages), "--config", str(config)]
+    home = {
+        "PREFECT_HOME": str(tmp_path / "prefect"),
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "200",
+    }
+    done = subprocess.run(
+        [*command, "--out", str(tmp_path / "out")], env={**os.environ, **home},
+        capture_output=True, text=True, timeout=500, check=False,
+    )  # fmt: skip
+    assert done.returncode == 3, done.stderr[-2000:]
+    assert_only_the_deadly_page_is_gone(deadly_pages, tmp_path / "out")
+
+
+def assert_only_the_deadly_page_is_gone(folder, out):
+    tables = read_corpus(out / "corpus")
+    assert tables["quarantine"]["source"].to_list() == [f"{folder}/2.html"]
+    assert "kills the process" in tables["quarantine"]["reason"][0]
     assert {Path(source).stem for source in tables["documents"]["source"]} == {"0", "1", "3", "4", "5"}
     notes = tables["ledger"].filter(rule="no-verdict")
     told = notes.filter(pl.col("source").str.ends_with("4.html"))["before"].to_list()
