@@ -37,6 +37,8 @@ def changed_records(bench: Path) -> Iterator[bytes]:
             for at in range(turn % 7, len(words), 7):
                 words[at] += f"{turn}"
             made = {**record, "id": f"{turn}-{number}", "text": " ".join(words)}
+            if turn and record.get("url"):
+                made["url"] = f"{record['url']}?turn={turn}"
             yield json.dumps(made, ensure_ascii=False).encode() + b"\n"
 
 

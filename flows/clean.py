@@ -18,6 +18,7 @@ import polars as pl
 from flows.corpus import Corpus, stage_files, write_table
 from flows.fingerprint import stage_version
 from flows.limits import limited
+from flows.memory import give_back
 from flows.processes import Processes
 from flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
 from transforms.boilerplate.rules import RuleBook
@@ -87,6 +88,7 @@ def _read_shard(shard: Shard, settings: Settings, read: ReadBatch) -> str:
             (PAGE_METRICS, stage.metrics),
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
+        give_back()
     aside.close()
     if _changed(shard) or aside.is_passing:
         name += "-passing"  # what was read is not what was hashed: never found again

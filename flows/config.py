@@ -122,9 +122,9 @@ class Settings(BaseSettings):
         None, description="store to publish to as well: s3://bucket/prefix, gs://… or az://…"
     )
     shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
-    part_pages: int = Field(20_000, ge=1, description="pages in one file of the corpus")
+    part_pages: int = Field(10_000, ge=1, description="pages in one file of the corpus")
     part_chars: int = Field(
-        200_000_000, ge=1, description="characters read, after which such a file ends as well"
+        100_000_000, ge=1, description="characters read, after which such a file ends as well"
     )
     gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
     strict: bool = Field(False, description="quarantined input fails the run")

@@ -85,7 +85,8 @@ def judge(stages: list[str], settings: Settings) -> list[Part]:
     """Number the pages of all shards, name the documents, find templates and repeats.
 
     Reads keys; text only of pages that are near duplicates of others as far as their keys can tell.
-    Writes `pages.parquet` (page_no, shard, page, document_id; rule, kept_at, similarity, cluster_size),
+    Writes `pages.parquet` (page_no, shard, page, document_id, n_chars_read; rule, kept_at, similarity,
+    cluster_size),
     `ids.npy` (document ids by page_no) and, a part each, `verdicts` on sentences under
     `Corpus.judgement`. Out: the parts to publish.
     """
@@ -545,7 +546,7 @@ class Bench:
         gives_way = pl.Series(self.rule > REMOVED)
         sizes = np.bincount(self.kept, minlength=len(ids))[self.kept]
         names = pl.Series(PAGE_RULES, dtype=pl.String)
-        self.pages.select("page_no", "shard", "page", "document_id").with_columns(
+        self.pages.select("page_no", "shard", "page", "document_id", "n_chars_read").with_columns(
             rule=names.gather(pl.Series(self.rule, dtype=pl.UInt32)),
             kept_at=pl.when(gives_way).then(ids.gather(pl.Series(self.kept, dtype=pl.UInt32))),
             similarity=pl.Series(self.similarity).fill_nan(None),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,6 +11,7 @@ import polars as pl
 from flows.clean import quarantine
 from flows.corpus import Corpus, stage_files, write_table
 from flows.judge import RULES, TEMPLATE
+from flows.memory import give_back
 from transforms.contracts import (
     ACTIONS_TAKEN,
     DOCUMENTS,
@@ -26,7 +28,7 @@ from transforms.pipeline import count_rules, join_texts
 from transforms.quality import measure_documents, quality_flags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from flows.config import Settings
@@ -34,7 +36,18 @@ if TYPE_CHECKING:
     from flows.judge import Part
 
 MAX_METRICS_ROWS = 1_000_000
+SLICE_CHARS = 5_000_000
 _PLACE = ("page_no", "block", "sentence")
+
+
+@dataclass(frozen=True)
+class Slice:
+    """The tables of some pages: rows in their final order and form; METRICS of the steps done here."""
+
+    ledger: pl.DataFrame
+    documents: pl.DataFrame
+    sentences: pl.DataFrame
+    metrics: pl.DataFrame
 
 
 def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) -> str:
@@ -44,13 +57,42 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
     """
     corpus = Corpus(settings.out)
+    verdicts = _verdicts(corpus, part)
+    # What is joined and sorted on the way is many times what is published, so it is done by slices.
+    slices = []
+    for index in _slices(_index_of(corpus, part)):
+        slices.append(_publish_pages(corpus, stages, index, verdicts, settings))
+        give_back()
+    name = f"part-{part.number:05d}-{tag}.parquet"
+    ledger = pl.concat([one.ledger for one in slices])
+    write_table(ledger, LEDGER, corpus.staging / LEDGER.name / name)
+    documents = pl.concat([one.documents for one in slices])
+    _write_by_language(documents, DOCUMENTS, corpus.staging, name)
+    sentences = pl.concat([one.sentences for one in slices])
+    _write_by_language(sentences, SENTENCES, corpus.staging, name)
+    path = corpus.judgement / f"metrics-{part.number:05d}.parquet"
+    write_table(pl.concat([one.metrics for one in slices]), METRICS, path)
+    return str(path)
+
+
+def _slices(index: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    """Runs of whole shards, for their files are read once, of about `SLICE_CHARS` or a shard each."""
+    full = index.with_columns(slice=pl.col("n_chars_read").cum_sum() // SLICE_CHARS)
+    by_shard = full.with_columns(pl.col("slice").first().over("shard"))
+    for _, pages in by_shard.group_by("slice", maintain_order=True):
+        yield pages.drop("slice")
+
+
+def _publish_pages(
+    corpus: Corpus, stages: list[str], index: pl.DataFrame, verdicts: pl.DataFrame, settings: Settings
+) -> Slice:
+    """Apply the verdicts to the pages of an index."""
     marks = settings.repeats_mode == "mark"
-    index = _index_of(corpus, part)
     is_removed = pl.col("page_rule").eq_missing("removed")
     removed, index = index.filter(is_removed), index.filter(~is_removed)
     pages = _mark_clusters(_rows_of(corpus, stages, index, PAGES), settings)
     units = _rows_of(corpus, stages, index, UNITS)
-    judged = _judge_units(units, _verdicts(corpus, part), marks=marks)
+    judged = _judge_units(units, verdicts, marks=marks)
     kept, gone = judged.filter(pl.col("step").is_null()), judged.filter(pl.col("step").is_not_null())
     singly = gone.filter(pl.col("rule").is_not_null())
     whole = _whole_pages(gone.filter(pl.col("rule").is_null()))
@@ -62,17 +104,15 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     taken_down = _taken_down(_rows_of(corpus, stages, removed, PAGES))
     ledger = pl.concat([rows, taken_down], how="diagonal_relaxed")
     documents = _documents(pages, kept, settings)
-    name = f"part-{part.number:05d}-{tag}.parquet"
-    in_order = ledger.sort(*_PLACE, nulls_last=False, maintain_order=True)
-    write_table(in_order, LEDGER, corpus.staging / LEDGER.name / name)
-    _write_by_language(documents, DOCUMENTS, corpus.staging, name)
     sentence_id = pl.format("{}:{}:{}", "document_id", "block", "sentence")
-    _write_by_language(kept.with_columns(id=sentence_id), SENTENCES, corpus.staging, name)
     counts = _count_published(judged, gone, pages, documents)
     rules = [count_rules(singly, "sentence"), count_rules(whole, "page")]
-    path = corpus.judgement / f"metrics-{part.number:05d}.parquet"
-    write_table(pl.concat([counts, *rules]), METRICS, path)
-    return str(path)
+    return Slice(
+        LEDGER.conform(ledger.sort(*_PLACE, nulls_last=False, maintain_order=True)),
+        DOCUMENTS.conform(documents),
+        SENTENCES.conform(kept.with_columns(id=sentence_id)),
+        METRICS.conform(pl.concat([counts, *rules])),
+    )
 
 
 def _index_of(corpus: Corpus, part: Part) -> pl.DataFrame:
@@ -80,7 +120,9 @@ def _index_of(corpus: Corpus, part: Part) -> pl.DataFrame:
     in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
     pages = pl.scan_parquet(corpus.judgement / "pages.parquet").filter(in_part)
     told = {f"page_{name}": name for name in ("rule", "kept_at", "similarity")}
-    return pages.select("page_no", "shard", "page", "document_id", "cluster_size", **told).collect()
+    return pages.select(
+        "page_no", "shard", "page", "document_id", "n_chars_read", "cluster_size", **told
+    ).collect()
 
 
 def _judge_units(units: pl.DataFrame, verdicts: pl.DataFrame, *, marks: bool) -> pl.DataFrame:
@@ -169,7 +211,7 @@ def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Tabl
 
     The pages of a shard follow each other, so a number added to its own gives the corpus's.
     """
-    facts = index.drop("shard", "page")
+    facts = index.drop("shard", "page", "n_chars_read")
     frames = [table.empty().with_columns(page_no=pl.lit(None, dtype=pl.UInt32))]
     for (shard,), pages in index.group_by("shard", maintain_order=True):
         files = stage_files(corpus, stages[int(str(shard))], table)

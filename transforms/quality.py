@@ -128,7 +128,7 @@ def _count_breaks(tokens: Tokens) -> Ints:
 
 def measure_lines(tokens: Tokens) -> dict[str, Ints | Floats]:
     """Signals of lines that are not blank, one value a document."""
-    lines: TextLines = tokens.lines
+    lines: TextLines = tokens.find_lines()
     every = np.bincount(lines.doc, minlength=tokens.n_docs)
     groups, _ = group_equal(lines.doc, lines.hash)
     again = np.bincount(groups.doc, groups.count - 1, minlength=tokens.n_docs).astype(np.int64)

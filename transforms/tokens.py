@@ -194,9 +194,8 @@ class Tokens:
         hashes = mix((prefix[end] - prefix[start]) * inverse)
         return Cores(self.word_doc[chosen], hashes, (end - start).astype(np.int64), self.n_docs)
 
-    @cached_property
-    def lines(self) -> TextLines:
-        """Lines that hold at least one word."""
+    def find_lines(self) -> TextLines:
+        """Lines that hold at least one word; not kept here, for the ring would outlive its use."""
         breaks = np.flatnonzero(self.codes == ord("\n"))
         row = np.searchsorted(breaks, self.word_start)
         is_first = np.diff(row, prepend=-1) != 0
