@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,11 +14,17 @@ from rich.text import Text
 from flows.corpus import read_table
 from transforms.contracts import DOCUMENTS, LEDGER, SENTENCES
 from transforms.errors import ReinschriftError
+from transforms.urls import canonical_url
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from rich.console import Console
+
+
+_NAMES = ("source", "record_id", "url")
+SHOWN_NAMES = 5
+MAX_NAMES = 2_000  # that are compared letter by letter
 
 
 class UnknownPageError(ReinschriftError):
@@ -54,19 +61,41 @@ def explain_page(corpus: Path, name: str) -> list[Explained]:
 
 
 def _find(corpus: Path, name: str) -> list[str]:
-    documents, ledger = read_table(corpus, DOCUMENTS), read_table(corpus, LEDGER)
-    shown = pl.col("source").str.ends_with("/" + name.removeprefix("./"))
-    known = pl.any_horizontal(pl.col("source") == name, pl.col("record_id") == name, shown)
-    kept = documents.filter((pl.col("id") == name) | (pl.col("url") == name) | known).select("id")
-    gone = ledger.filter((pl.col("document_id") == name) | known).select(id="document_id")
-    ids = pl.concat([kept, gone]).unique(maintain_order=True).collect()["id"].to_list()
-    if not ids:
-        sources = pl.concat([documents.select("source"), ledger.select("source")]).unique()
-        near = sources.sort("source").head(5).collect()["source"].to_list()
+    tables = (
+        read_table(corpus, DOCUMENTS).select("id", *_NAMES),
+        read_table(corpus, LEDGER).select(pl.col("document_id").alias("id"), *_NAMES),
+    )
+    ids = [table.filter(_goes_by(name)).select("id").unique(maintain_order=True) for table in tables]
+    found = pl.concat(ids).unique(maintain_order=True).collect()["id"].to_list()
+    if not found:
+        near = _like(pl.concat([table.select(_NAMES) for table in tables]), name)
         raise UnknownPageError(
             f"no page of {corpus} is named {name!r}", f"name a path, an id or a URL, such as {near}"
         )
-    return ids
+    return found
+
+
+def _goes_by(name: str) -> pl.Expr:
+    """Whether a page goes by a name. In: `id`, `source`, `record_id`, `url`."""
+    shown = pl.col("source").str.ends_with("/" + name.removeprefix("./"))
+    known = [pl.col(column) == name for column in ("id", *_NAMES)]
+    if "://" in name:
+        known.append(canonical_url(pl.col("url")) == canonical_url(pl.lit(name)))
+    return pl.any_horizontal(*known, shown)
+
+
+def _like(pages: pl.LazyFrame, name: str) -> list[str]:
+    """Some names of pages that resemble one that is not there."""
+    words = sorted(re.findall(r"\w{3,}", name.lower()), key=len)
+    every = pl.concat([pages.select(name=column) for column in _NAMES]).drop_nulls().unique()
+    shared = pl.any_horizontal(
+        pl.col("name").str.to_lowercase().str.contains(word, literal=True) for word in words[-2:]
+    )
+    some = every.filter(shared) if words else every
+    names = some.sort("name").head(MAX_NAMES).collect()["name"].to_list()
+    if not names:
+        return every.sort("name").head(SHOWN_NAMES).collect()["name"].to_list()
+    return difflib.get_close_matches(name, names, SHOWN_NAMES, 0) or names[:SHOWN_NAMES]
 
 
 def _explain(corpus: Path, document_id: str) -> Explained:

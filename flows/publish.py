@@ -97,7 +97,7 @@ def _publish_pages(
     singly = gone.filter(pl.col("rule").is_not_null())
     whole = _whole_pages(gone.filter(pl.col("rule").is_null()))
     actions = _rows_of(corpus, stages, index, ACTIONS_TAKEN)
-    facts = pages.select("page_no", "source", "record_id")
+    facts = pages.select("page_no", "source", "record_id", "url")
     rows = pl.concat([actions, singly, whole], how="diagonal_relaxed").join(
         facts, on="page_no", how="left", maintain_order="left"
     )
@@ -198,6 +198,7 @@ def _taken_down(pages: pl.DataFrame) -> pl.DataFrame:
         "document_id",
         "source",
         "record_id",
+        "url",
         step=pl.lit("removals"),
         rule=pl.lit("removed"),
         also=pl.lit([], dtype=pl.List(pl.String)),

@@ -158,10 +158,9 @@ def _is_known(corpus: Corpus, last: LastRun | None, removal: Removal) -> bool:
     if not corpus.current.exists():
         return False
     folder = corpus.current.resolve()
-    documents = read_table(folder, DOCUMENTS).select("id", "source", "record_id", url_key=url_key("url"))
-    gone = read_table(folder, LEDGER).select(
-        "source", "record_id", id="document_id", url_key=pl.lit(None, dtype=pl.UInt64)
-    )
+    known = ("source", "record_id")
+    documents = read_table(folder, DOCUMENTS).select("id", *known, url_key=url_key("url"))
+    gone = read_table(folder, LEDGER).select(*known, id="document_id", url_key=url_key("url"))
     pages = pl.concat([documents, gone], how="diagonal")
     hit = is_removed([removal], pl.col("id"))
     return not pages.filter(hit).head(1).collect().is_empty()

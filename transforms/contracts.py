@@ -280,6 +280,7 @@ LEDGER = Table(
         _DOCUMENT_ID,
         Column("source", pl.String, "path or URI of the input, as given"),
         Column("record_id", pl.String, "the record's own id", nullable=True),
+        Column("url", pl.String, "address of the page, where known", nullable=True),
         Column("block", pl.UInt32, _BLOCK.meaning, nullable=True),
         Column("sentence", pl.UInt32, _SENTENCE.meaning, nullable=True),
         *_VERDICT,

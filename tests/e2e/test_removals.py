@@ -8,11 +8,13 @@ import pytest
 
 from flows.config import load_settings
 from flows.corpus import Corpus
+from flows.explain import UnknownPageError, explain_page
 from flows.last_run import NotRepeatableError
 from flows.removals import RemovalError, add_removal, read_removals, undo_removal
 from flows.runner import Here, republish
 from tests.conftest import LawsGate, Quiet, clean, file_hashes, read_corpus
 from tests.e2e.test_cli import reinschrift
+from tests.made import jsonl
 
 SHARED = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut und steht noch heute."
 PAGES = {
@@ -164,3 +166,19 @@ def test_the_command(site, tmp_path):
     assert "nobody.txt" in done.stderr
     shown = reinschrift("explain", site / "a.txt", "--out", out)
     assert "removed" in shown.stdout
+
+
+PAGES_TEXT = "\n".join(PAGES["a.txt"] + PAGES["b.txt"])
+
+
+def test_explain_knows_a_page_of_which_nothing_is_left_by_its_address(tmp_path):
+    page = {"id": "a", "url": "http://a.de/bruecke", "text": PAGES_TEXT}
+    copy = {"id": "b", "url": "http://b.de/kopie-der-bruecke", "text": PAGES_TEXT}
+    (tmp_path / "p.jsonl").write_bytes(jsonl([page, copy]))
+    clean([tmp_path / "p.jsonl"], tmp_path / "out")
+    corpus = tmp_path / "out" / "corpus"
+    (found,) = explain_page(corpus, "HTTP://b.de:80/kopie-der-bruecke#oben")
+    assert all(not passage.is_kept for passage in found.passages)
+    with pytest.raises(UnknownPageError) as refused:
+        explain_page(corpus, "http://b.de/kopie-der-brücke")
+    assert "kopie-der-bruecke" in str(refused.value)
