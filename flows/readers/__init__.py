@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flows.readers import archives, lines, tables, web_archives, whole_files
+from flows.readers import archives, documents, lines, tables, web_archives, whole_files
 from flows.readers.columns import Columns
 from flows.readers.page import (
     Broken,
@@ -63,7 +63,7 @@ READERS: dict[str, Format] = {
     ".xhtml": Format(whole_files.read_html),
     ".jsonl": Format(lines.read_jsonl, is_cuttable=True, is_lines=True),
     ".ndjson": Format(lines.read_jsonl, is_cuttable=True, is_lines=True),
-    ".json": Format(lines.read_jsonl, is_cuttable=True, is_lines=True),
+    ".json": Format(documents.read_json, is_cuttable=True, is_lines=True),
     ".csv": Format(tables.read_csv, is_lines=True),
     ".tsv": Format(tables.read_csv, is_lines=True),
     ".parquet": Format(tables.read_parquet),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from flows.readers import READERS, format_of
 from flows.readers.columns import Columns
+from flows.readers.documents import is_document
 from flows.readers.page import Budget
 from flows.readers.sniffing import HEAD_BYTES, suffix_by_content, wide_encoding
 from flows.readers.unpacking import ERRORS, PACKINGS, allowed_bytes, packing_of
@@ -59,7 +60,9 @@ def plan_cuts(
     elif suffix in WARCS and told == ".warc":
         cuts = _cut_warc(file, size, shard_bytes)
     elif READERS.get(suffix) and READERS[suffix].is_cuttable and told in (None, ".jsonl"):
-        cuts = [] if packing or wide_encoding(head) else list(_cut_lines(file, size, shard_bytes))
+        is_whole = packing or wide_encoding(head) or is_document(head)
+        cuts = [] if is_whole else list(_cut_lines(file, size, shard_bytes))
+        suffix = ".jsonl"
     else:
         cuts = []
     return Plan((Cut(0, 0), *cuts), suffix) if cuts else Plan()

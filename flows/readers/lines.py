@@ -44,16 +44,18 @@ def read_jsonl(content: Content) -> Iterator[Page | Broken]:
         if not size:
             return
         if size > longest:
-            yield Broken(
-                content.source,
-                f"line {number}",
-                f"{size:,} bytes, more than max_page_bytes = {content.options.max_page_bytes:,} allows",
-                "cut the record, or raise max_page_bytes",
-            )
+            yield too_long(content, f"line {number}", size)
         elif not line.isspace():
             yield _read_line(line, content, position, number)
         position += size
         number += 1
+
+
+def too_long(content: Content, where: str, size: int) -> Broken:
+    """The row of the quarantine for a record of so many bytes."""
+    limit = content.options.max_page_bytes
+    reason = f"{size:,} bytes, more than max_page_bytes = {limit:,} allows"
+    return Broken(content.source, where, reason, "cut the record, or raise max_page_bytes")
 
 
 def broken_stream(source: str, error: BrokenStreamError, after: str = "") -> Broken:
@@ -72,23 +74,29 @@ def skip_line(stream: io.BufferedReader[Any]) -> int:
 
 
 def _read_line(line: bytes, content: Content, position: int, number: int) -> Page | Broken:
-    where, source = f"line {number}", content.source
+    return page_of_record(line, content, position, f"line {number}")
+
+
+def page_of_record(data: bytes, content: Content, position: int, where: str) -> Page | Broken:
+    """The page that a JSON object is; `position` is that of its first byte."""
+    source = content.source
     encoding = "utf-8"
     try:
-        record = orjson.loads(line)
+        record = orjson.loads(data)
     except orjson.JSONDecodeError:
         try:
-            record, encoding = _parse_slowly(line)
+            record, encoding = _parse_slowly(data)
         except (ValueError, RecursionError) as error:
-            reason = f"not valid JSON: {error} (the line begins at byte {position})"
-            return Broken(source, where, reason, "mend or remove the line")
+            told = "nested too deep" if isinstance(error, RecursionError) else error
+            reason = f"not valid JSON: {told} (the record begins at byte {position})"
+            return Broken(source, where, reason, "mend or remove the record")
     if not isinstance(record, dict):
-        return Broken(source, where, "not a JSON object", "write one object a line")
+        return Broken(source, where, "not a JSON object", "write one object a record")
     facts = read_record(record, content.options.columns)
     if facts.problem:
         return Broken(source, where, *facts.problem)
     limit = content.options.max_page_bytes
-    if len(line) > limit and len(facts.content.encode()) > limit:
+    if len(data) > limit and len(facts.content.encode()) > limit:
         reason = f"more bytes of text than max_page_bytes = {limit:,}"
         return Broken(source, where, reason, "cut the record, or raise max_page_bytes")
     page = Page(

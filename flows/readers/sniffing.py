@@ -24,7 +24,7 @@ TAR_MAGIC_AT = 257
 
 def looks_like_html(head: bytes) -> bool:
     """Whether it begins as an HTML page does."""
-    return _HTML.match(_without_mark(head)) is not None
+    return _HTML.match(without_mark(head)) is not None
 
 
 def suffix_by_content(head: bytes, columns: Columns) -> str | None:
@@ -35,7 +35,7 @@ def suffix_by_content(head: bytes, columns: Columns) -> str | None:
         return ".zip"
     if head[TAR_MAGIC_AT : TAR_MAGIC_AT + 5] == b"ustar" and b"\0" in head[:100]:
         return ".tar"
-    text = _without_mark(head)
+    text = without_mark(head)
     if _WARC.match(text):
         return ".warc"
     if _HTML.match(text):
@@ -58,7 +58,7 @@ def _is_record(head: bytes, columns: Columns) -> bool:
     return bool(found.keys() & {"text", "html"})
 
 
-def _without_mark(head: bytes) -> bytes:
+def without_mark(head: bytes) -> bytes:
     """The head as UTF-8, as far as its byte order mark tells."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace").encode("utf-8", "replace")

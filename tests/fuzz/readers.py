@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from tests.made import (
 
 NAMES = (
     "a.txt", "a.md", "a.html", "a.jsonl", "a.csv", "a.tsv", "a.parquet", "a.warc", "a.wet", "a.zip", "a.tar",
-    "a.jsonl.gz", "a.jsonl.zst", "a.csv.bz2", "a.warc.xz", "a.warc.gz", "a.tar.gz", "a.parquet.gz", "a",
+    "a.json", "a.jsonl.gz", "a.jsonl.zst", "a.csv.bz2", "a.warc.xz", "a.warc.gz", "a.tar.gz", "a.parquet.gz", "a",
 )  # fmt: skip
 OPTIONS = ReadOptions(max_page_bytes=50_000, max_line_chars=20_000)
 SHARD_BYTES = 100
@@ -32,7 +33,7 @@ def seeds() -> dict[str, bytes]:
     texts, pages = [text_record(n) for n in range(4)], [html_record(n) for n in range(3)]
     plain = {
         "txt": b"Ein Text.\nUnd mehr.", "md": b"# Title\n\nText", "html": str(pages[0]["html"]).encode(),
-        "jsonl": jsonl(texts), "csv": csv_file(texts), "tsv": csv_file(texts).replace(b",", b"\t"),
+        "json": json.dumps(texts, indent=1).encode(), "jsonl": jsonl(texts), "csv": csv_file(texts), "tsv": csv_file(texts).replace(b",", b"\t"),
         "parquet": parquet(texts), "warc": warc(pages), "wet": warc(texts, "conversion"),
     }  # fmt: skip
     made = {}

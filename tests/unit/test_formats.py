@@ -5,6 +5,7 @@ python -m tests.unit.test_formats prints the table that the page must have.
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -29,6 +30,11 @@ def _broken_jsonl():
     lines = jsonl([text_record(n) for n in range(N)]).splitlines(keepends=True)
     lines[6], lines[13] = b'{"id": 6, "text": "cut o\n', b'{"id": 13, "text": 13}\n'
     return b"".join(lines)
+
+
+def _broken_json():
+    records = json.dumps([text_record(n) for n in range(N)], indent=2).encode()
+    return records.replace(b'"id": "6"', b'"id": "6" 6').replace(b'"id": "13"', b'"id": "13",')
 
 
 def _broken_csv():
@@ -57,6 +63,7 @@ CASES = {
     "html": (html_record(1)["html"].encode(), 1, "page.html"),
     "jsonl": (_broken_jsonl(), N, "pages.jsonl"),
     "ndjson": (jsonl([html_record(n) for n in range(N)]), N, "pages.ndjson"),
+    "json": (_broken_json(), N, "pages.json"),
     "csv": (_broken_csv(), N, "pages.csv"),
     "parquet": (_broken_parquet(), N, "pages.parquet"),
     "warc": (_broken_warc("response", html_record), N, "pages.warc"),
