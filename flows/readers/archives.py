@@ -67,8 +67,9 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
         try:
             archive = zipfile.ZipFile(file)
         except ERRORS as error:
-            remedy = "fetch it again: without its end a zip archive can't be read"
-            yield Broken(content.source, None, f"no zip archive: {error}", remedy)
+            remedy = "fetch it again; the members before the break were read"
+            yield Broken(content.source, None, f"no whole zip archive: {error}", remedy)
+            yield from _read_without_directory(content, file, read)
             return
         with archive:
             for info in archive.infolist():
@@ -91,6 +92,44 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
                 with inner:
                     stream = io.BufferedReader(_Member(inner, content.budget), BUFFER_BYTES)
                     yield from read(_inside(content, stream, member, info.filename))
+
+
+def _read_without_directory(
+    content: Content, file: BinaryIO, read: Callable[[Content], Iterator[Item]]
+) -> Iterator[Item]:
+    """The members of a zip archive whose end, and the directory with it, is missing."""
+    from stream_unzip import UnzipError, stream_unzip
+
+    file.seek(0)
+    try:
+        for raw_name, _, chunks in stream_unzip(iter(lambda: file.read(COPY_BYTES), b"")):
+            name = raw_name.decode("utf-8", "surrogateescape")
+            inner = _Member(_Chunks(chunks), content.budget)
+            if name and not name.endswith("/"):
+                member = member_name(content.source, name)
+                stream = io.BufferedReader(inner, BUFFER_BYTES)
+                yield from read(_inside(content, stream, member, name))
+            while inner.next_bytes(COPY_BYTES):
+                pass  # what the reader left over stands before the next member
+    except (UnzipError, BrokenStreamError, *ERRORS):
+        return  # that it is not whole was told
+
+
+class _Chunks:
+    """Chunks of bytes as a file to read from."""
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks, self._rest = chunks, b""
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; none at the end. Raises ValueError where the bytes are damaged."""
+        while not self._rest:
+            try:
+                self._rest = next(self._chunks)
+            except StopIteration:
+                return b""
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
 
 
 def read_tar(content: Content, read: Callable[[Content], Iterator[Item]]) -> Iterator[Item]:

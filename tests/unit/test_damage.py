@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import random
 import resource
 import tarfile
 import tracemalloc
@@ -166,7 +167,29 @@ def test_an_archive_that_breaks_off(tmp_path, name, cut):
     pages, broken = read(tmp_path, name, data)
     assert broken or pages
     if name == "a.zip":
-        assert "without its end" in broken[0].remedy
+        assert "no whole zip archive" in broken[0].reason
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+@pytest.mark.parametrize("part", [0.5, 0.9])
+def test_a_zip_that_breaks_off_keeps_the_members_before(tmp_path, method, part):
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        for number in range(20):
+            archive.writestr(
+                f"{number}.txt", f"Seite {number}. " + random.Random(number).randbytes(300).hex()
+            )
+        archive.mkdir("folder")
+    data = path.read_bytes()
+    pages, broken = read(tmp_path, "a.zip", data[: int(len(data) * part)])
+    whole = [f"a.zip!/{number}.txt" for number in range(len(pages))]
+    assert [page.source for page in pages] == whole
+    assert len(whole) in (range(8, 13) if part == 0.5 else range(15, 21))
+    assert [row.source for row in broken] == ["a.zip", f"a.zip!/{len(pages)}.txt"][: len(broken)]
+
+
+def test_what_is_called_a_zip_but_is_none(tmp_path):
+    assert read(tmp_path, "a.zip", b"PK\x03\x04" + b"rubbish" * 500)[0] == []
 
 
 def test_a_tar_cut_in_a_member_keeps_the_members_before(tmp_path):
