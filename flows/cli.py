@@ -49,7 +49,9 @@ Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
 def _settings(config: Path | None, **flags: Any) -> Settings:
     from flows.config import load_settings
 
-    return load_settings(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in flags.items()})
+    # A flag that may be repeated and was not given is an empty list.
+    given = {name: value for name, value in flags.items() if value not in (None, [], ())}
+    return load_settings(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
 def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:

@@ -150,10 +150,14 @@ class Settings(BaseSettings):
     def split_columns(cls, value: object) -> object:
         """A table, or `text=content,url=link` as in the environment."""
         if isinstance(value, str):
-            value = dict(pair.split("=", 1) for pair in value.split(",") if "=" in pair)
-        if isinstance(value, dict):
-            return parse_columns({str(role): str(name) for role, name in value.items()})
-        return value
+            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            value = {role.strip(): name.strip() for role, _, name in pairs}
+        if not isinstance(value, dict):
+            return value
+        for role, name in value.items():
+            if not isinstance(name, str) or not name:
+                raise ValueError(f"{role}: {name!r} is no name of a column")
+        return parse_columns(value)
 
     @classmethod
     def settings_customise_sources(
@@ -212,7 +216,7 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     """
     path = file or DEFAULT_FILE
     from_file = _read_file(path) if file or path.exists() else {}
-    given = {key: value for key, value in flags.items() if value not in (None, ())}
+    given = {key: value for key, value in flags.items() if value is not None}
     _refuse_unknown_variables()
     in_environment = {key.removeprefix(ENV_PREFIX).lower() for key in os.environ}
     if "mask_key" in from_file:
@@ -223,7 +227,17 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     except ValidationError as error:
         raise _explain(error.errors()[0], path, from_file, given) from error
     _check_masks(settings)
+    _check_units(settings)
     return settings
+
+
+def _check_units(settings: Settings) -> None:
+    """Near duplicates are looked for among units that are compared."""
+    left = [unit for unit in settings.near_units if unit not in settings.repeat_units]
+    if left and "near_units" in settings.model_fields_set:
+        raise ConfigError(
+            f"near_units: {left[0]!r} is not in repeat_units", "name it there too, or leave it out here"
+        )
 
 
 def _check_masks(settings: Settings) -> None:

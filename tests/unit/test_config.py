@@ -21,6 +21,9 @@ def test_file_below_environment_below_flags(tmp_path, monkeypatch):
         ("coments = 1", ["unknown key 'coments'", "did you mean comments"]),
         ('skip = ["rubbish"]', ["skip", "repair, boilerplate, language"]),
         ("workers = 0", ["workers", "greater than or equal to 1"]),
+        ("columns = {text = 3}", ["columns", "text: 3 is no name of a column"]),
+        ('columns = {txt = "body"}', ["unknown role 'txt'", "did you mean text"]),
+        ('near_units = ["block"]', ["near_units: 'block' is not in repeat_units"]),
         ("a = ", ["not valid TOML"]),
     ],
 )
@@ -41,6 +44,19 @@ def test_the_environment_is_named_too(monkeypatch):
 def test_lists_in_the_environment(monkeypatch):
     monkeypatch.setenv("REINSCHRIFT_SKIP", "repeats, privacy")
     assert load_settings().skip == ("repeats", "privacy")
+
+
+@pytest.mark.parametrize("given", ["text", "text=", "text=body,url"])
+def test_a_column_without_a_name_in_the_environment(monkeypatch, given):
+    monkeypatch.setenv("REINSCHRIFT_COLUMNS", given)
+    with pytest.raises(ConfigError, match="is no name of a column"):
+        load_settings()
+
+
+def test_nothing_may_be_compared():
+    settings = load_settings(repeat_units=())
+    assert settings.repeat_units == ()
+    assert not settings.judges_near
 
 
 def test_the_secret_comes_from_the_environment_alone(tmp_path, monkeypatch):
