@@ -3,7 +3,8 @@
 python -m benchmarks.memory [--mb 200] [--what frames|stage|run] [--packing .gz] [--bench …]
 
 frames: reading alone, up to RECORDS. stage: the whole read stage of one shard after the other. run:
-everything; the gate is a process of its own, and the larger of the two counts. The input is the pages of speed/text_jsonl over and over, each with changes,
+everything; the gate is a process of its own, and the larger of the two counts. The input is the pages
+of speed/text_jsonl over and over, each with changes,
 so that no page is like another. Each size is measured in a process of its own.
 """
 
