@@ -39,16 +39,20 @@ NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zz.|xx-.*)$")  # scripts, and jokes, tha
 
 # How the cascade weighs what the engines say, chosen on the seen half of benchmarks/languages.py.
 SURE = 0.98  # probability of a language on which both voters agree
-MIN_AGREED_PROBABILITY = 0.5  # fasttext's, below which agreement is not enough
-CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT = 1.0, 1.4, 1.0
-MIN_LONE_PROBABILITY = 0.3  # fasttext's, below which it is guessing if nobody else knows
+MIN_AGREED_PROBABILITY = 0.7  # fasttext's, below which agreement is not enough
+CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT, LANGID_WEIGHT = 1.0, 1.4, 1.0, 1.0
+MIN_LONE_PROBABILITY = 0.3  # fasttext's and langid's, below which each is guessing if nobody else knows
 MIN_EXPECTED_BELIEF = 0.9  # reliable, and nearly all of the text
 FLOOR = 0.05  # probability of a language an engine did not name
 RELIABLE, UNRELIABLE, SILENT = 0.95, 0.6, 0.1  # how far cld2 is believed
-UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT = 0.2, 0.3  # what an engine says of a language it lacks
-ENGLISH_PENALTY = 2.0  # cld2 and fasttext call names, codes and rare languages English
+# What an engine says of a language it lacks.
+UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT, UNKNOWN_TO_LANGID = 0.2, 0.3, 0.2
+ENGLISH_PENALTY = 3.5  # cld2 and fasttext call names, codes and rare languages English
+GERMAN_PENALTY = 2.0  # langdetect and langid call dialects German
 RELATIVE_PENALTY, RELATIVE_SHARE = 1.0, 0.3
 SCRIPT_PENALTY = 5.0
+# Names and buttons in Latin letters stand in texts of any script; other letters in Latin text are few.
+MIN_LATIN_SHARE = 0.8
 WEB_BONUS, WEB_LETTERS = 1.0, 25  # for short texts: most pages are in one of few languages
 MIN_PROBABILITY = 0.02  # less is not worth a row
 
@@ -233,6 +237,39 @@ def _read_fasttext(labels: Iterable[str], probabilities: Iterable[float]) -> Dis
     return found
 
 
+LANGID_GUESSES = 4
+
+
+@cache
+def _langid() -> Any:
+    """py3langid's model with probabilities, without the languages it knows of no corpus; null: absent."""
+    if not find_spec("py3langid"):
+        return None
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+
+
+@cache
+def _langid_languages() -> frozenset[str]:
+    return frozenset(CODES.get(code, code) for code in _langid().labels)
+
+
+def _ask_langid(texts: Sequence[str]) -> list[Distribution]:
+    """py3langid as an arbiter: it keeps silent where it is not installed."""
+    model = _langid()
+    return [_read_langid(model.rank(text)) if model else {} for text in texts]
+
+
+def _read_langid(ranking: list[tuple[str, float]]) -> Distribution:
+    """Rounded: what is summed in single precision may differ in its last bits between machines."""
+    found: Distribution = {}
+    for label, probability in ranking[:LANGID_GUESSES]:
+        code = CODES.get(label, label)
+        found[code] = found.get(code, 0.0) + round(probability, 3)
+    return found
+
+
 def _has_letters(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
@@ -259,25 +296,33 @@ def ask_fasttext(texts: Sequence[str], expected: Sequence[str | None] = ()) -> l
 
 
 def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
-    """cld2 and fasttext vote; where they differ, langdetect is asked and all three are weighed.
+    """cld2 and fasttext vote; where they differ, langdetect and langid are asked and all four weighed.
 
     `expected` may give for each text the language that both voters found around it: where cld2 is
     sure of it, the others are not asked.
     """
-    return _cascade(texts, expected or [None] * len(texts), _langdetect())
+    return _cascade(texts, expected or [None] * len(texts), _ask_arbiters)
 
 
 def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
-    """The cascade without langdetect, for lines so short that it knows no better than two voters."""
+    """The cascade without arbiters, for lines so short that they know no better than two voters."""
     if not find_spec("pycld2"):
         return ask_cascade(texts, expected)
-    return _cascade(texts, expected or [None] * len(texts), lambda doubtful: [{} for _ in doubtful])
+    return _cascade(texts, expected or [None] * len(texts), _ask_nobody)
+
+
+def _ask_arbiters(texts: list[str]) -> list[tuple[Distribution, Distribution]]:
+    return list(zip(_langdetect()(texts), _ask_langid(texts), strict=True))
+
+
+def _ask_nobody(texts: list[str]) -> list[tuple[Distribution, Distribution]]:
+    return [({}, {}) for _ in texts]
 
 
 def _cascade(
     texts: Sequence[str],
     expected: Sequence[str | None],
-    arbiter: Callable[[list[str]], list[Distribution]],
+    arbiters: Callable[[list[str]], list[tuple[Distribution, Distribution]]],
 ) -> list[Told]:
     cld2 = _vote_of_cld2(texts)
     told = [_as_expected(*pair) for pair in zip(cld2, expected, strict=True)]
@@ -286,8 +331,8 @@ def _cascade(
     for i, vote in fasttext.items():
         told[i] = _agreement(cld2[i], vote)
     doubtful = [i for i in unsettled if not told[i].likely and _has_letters(texts[i])]
-    for i, third in zip(doubtful, arbiter([texts[i] for i in doubtful]), strict=True):
-        told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], third), told[i].agreed)
+    for i, others in zip(doubtful, arbiters([texts[i] for i in doubtful]), strict=True):
+        told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], others), told[i].agreed)
     return told
 
 
@@ -307,21 +352,27 @@ def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Told:
     return Told({first: SURE if is_alone else cld2.likely[first]}, agreed=True)
 
 
-def _weigh(text: str, cld2: _Cld2Answer, fasttext: Distribution, third: Distribution) -> Distribution:
+def _weigh(
+    text: str, cld2: _Cld2Answer, fasttext: Distribution, arbiters: tuple[Distribution, Distribution]
+) -> Distribution:
     """Probabilities of the languages that any engine named: a product of what they say."""
-    if not third and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
+    langdetect, langid = arbiters
+    if not langdetect and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
         return {}
     letters = sum(character.isalpha() for character in text)
     latin = len(LATIN.findall(text)) / letters
     is_cyrillic = CYRILLIC.search(text) is not None
     short = max(0.0, 1 - letters / WEB_LETTERS)
-    named = {*fasttext, *third, *cld2.likely}
+    named = {*fasttext, *langdetect, *cld2.likely}
+    named.update(code for code, probability in langid.items() if probability >= MIN_LONE_PROBABILITY)
     scores = {
         language: CLD2_WEIGHT * math.log(FLOOR + _by_cld2(language, cld2))
         + FASTTEXT_WEIGHT * math.log(FLOOR + _by_fasttext(language, fasttext))
-        + LANGDETECT_WEIGHT * math.log(FLOOR + _by_langdetect(language, third, is_cyrillic))
+        + LANGDETECT_WEIGHT * math.log(FLOOR + _by_langdetect(language, langdetect, is_cyrillic))
+        + LANGID_WEIGHT * math.log(FLOOR + _by_langid(language, langid))
         - (RELATIVE_PENALTY if _is_relative(language, is_cyrillic) else 0.0)
         - (ENGLISH_PENALTY if language == "en" else 0.0) * (1 - short)
+        - (GERMAN_PENALTY if language == "de" and any(arbiters) else 0.0)
         - (SCRIPT_PENALTY if _is_other_script(language, latin) else 0.0)
         + (WEB_BONUS * short if language in OF_THE_WEB else 0.0)
         for language in sorted(named)
@@ -355,15 +406,18 @@ def _by_langdetect(language: str, third: Distribution, is_cyrillic: bool) -> flo
     return UNKNOWN_TO_LANGDETECT
 
 
+def _by_langid(language: str, langid: Distribution) -> float:
+    is_known = langid and language in _langid_languages()
+    return langid.get(language, 0.0) if is_known else UNKNOWN_TO_LANGID
+
+
 def _is_relative(language: str, is_cyrillic: bool) -> bool:
     """Whether langdetect takes the language for its relative; Cyrillic Serbian is taken for nothing."""
     return language in RELATIVES and not (language == "sr" and is_cyrillic)
 
 
 def _is_other_script(language: str, latin: float) -> bool:
-    if latin > 0.6:
-        return language in NEVER_LATIN
-    return latin < 0.4 and language not in OFTEN_NOT_LATIN
+    return language in NEVER_LATIN if latin >= MIN_LATIN_SHARE else language not in OFTEN_NOT_LATIN
 
 
 def _screen(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
