@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from transforms.boilerplate.lexicons import languages_of_words
 from transforms.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -40,13 +42,13 @@ NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zz.|xx-.*)$")  # scripts, and jokes, tha
 # How the cascade weighs what the engines say, chosen on the seen half of benchmarks/languages.py.
 SURE = 0.98  # probability of a language on which both voters agree
 MIN_AGREED_PROBABILITY = 0.7  # fasttext's, below which agreement is not enough
-CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT, LANGID_WEIGHT = 1.0, 1.4, 1.0, 1.0
+CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT, LANGID_WEIGHT, WORDS_WEIGHT = 1.0, 1.4, 1.0, 1.0, 1.0
 MIN_LONE_PROBABILITY = 0.3  # fasttext's and langid's, below which each is guessing if nobody else knows
 MIN_EXPECTED_BELIEF = 0.9  # reliable, and nearly all of the text
 FLOOR = 0.05  # probability of a language an engine did not name
 RELIABLE, UNRELIABLE, SILENT = 0.95, 0.6, 0.1  # how far cld2 is believed
 # What an engine says of a language it lacks.
-UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT, UNKNOWN_TO_LANGID = 0.2, 0.3, 0.2
+UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT, UNKNOWN_TO_LANGID, UNKNOWN_TO_LEXICONS = 0.2, 0.3, 0.2, 0.3
 ENGLISH_PENALTY = 3.5  # cld2 and fasttext call names, codes and rare languages English
 GERMAN_PENALTY = 2.0  # langdetect and langid call dialects German
 RELATIVE_PENALTY, RELATIVE_SHARE = 1.0, 0.3
@@ -92,6 +94,7 @@ av az ba bxr ce cv kk krc ks ku kv ky lez mhr mn mrj myv mzn os rue sah sr tg tt
 """)
 LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]")
 CYRILLIC = re.compile(r"[Ѐ-ӿ]")
+WORD = re.compile(r"[^\W\d_]+")
 # What cld2 refuses as no valid UTF-8, and what ends a line for fasttext.
 REFUSED = re.compile(
     "[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff"
@@ -363,13 +366,16 @@ def _weigh(
     latin = len(LATIN.findall(text)) / letters
     is_cyrillic = CYRILLIC.search(text) is not None
     short = max(0.0, 1 - letters / WEB_LETTERS)
+    words = _shares_of_words(text)
     named = {*fasttext, *langdetect, *cld2.likely}
+    named.update(code for code, share in words.items() if share == 1.0)
     named.update(code for code, probability in langid.items() if probability >= MIN_LONE_PROBABILITY)
     scores = {
         language: CLD2_WEIGHT * math.log(FLOOR + _by_cld2(language, cld2))
         + FASTTEXT_WEIGHT * math.log(FLOOR + _by_fasttext(language, fasttext))
         + LANGDETECT_WEIGHT * math.log(FLOOR + _by_langdetect(language, langdetect, is_cyrillic))
         + LANGID_WEIGHT * math.log(FLOOR + _by_langid(language, langid))
+        + WORDS_WEIGHT * math.log(FLOOR + _by_words(language, words))
         - (RELATIVE_PENALTY if _is_relative(language, is_cyrillic) else 0.0)
         - (ENGLISH_PENALTY if language == "en" else 0.0) * (1 - short)
         - (GERMAN_PENALTY if language == "de" and any(arbiters) else 0.0)
@@ -409,6 +415,24 @@ def _by_langdetect(language: str, third: Distribution, is_cyrillic: bool) -> flo
 def _by_langid(language: str, langid: Distribution) -> float:
     is_known = langid and language in _langid_languages()
     return langid.get(language, 0.0) if is_known else UNKNOWN_TO_LANGID
+
+
+def _shares_of_words(text: str) -> Distribution:
+    """For each language with a lexicon the share of the words that it lists; empty: none lists any."""
+    lexicons = languages_of_words()
+    words = WORD.findall(text.lower())
+    counts = Counter(code for word in words for code in lexicons.get(word, ()))
+    return {code: count / len(words) for code, count in counts.items()}
+
+
+def _by_words(language: str, words: Distribution) -> float:
+    is_known = words and language in _lexicon_languages()
+    return words.get(language, 0.0) if is_known else UNKNOWN_TO_LEXICONS
+
+
+@cache
+def _lexicon_languages() -> frozenset[str]:
+    return frozenset().union(*languages_of_words().values())
 
 
 def _is_relative(language: str, is_cyrillic: bool) -> bool:

@@ -132,3 +132,14 @@ def function_words(language: str) -> tuple[str, ...]:
         if entry["language"] == language:
             return tuple(sorted(set(entry["function_words"].split())))
     return ()
+
+
+@functools.cache
+def languages_of_words() -> dict[str, frozenset[str]]:
+    """Every word of the lexicons, lower case, and the languages (ISO 639-1) whose lexicon lists it."""
+    found: dict[str, set[str]] = {}
+    for entry in _read_entries():
+        for words in (entry["function_words"], entry["pronouns"], *entry["words"].values()):
+            for word in words.split():
+                found.setdefault(word, set()).add(entry["language"])
+    return {word: frozenset(languages) for word, languages in found.items()}
