@@ -49,8 +49,9 @@ FLOOR = 0.05  # probability of a language an engine did not name
 RELIABLE, UNRELIABLE, SILENT = 0.95, 0.6, 0.1  # how far cld2 is believed
 # What an engine says of a language it lacks.
 UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT, UNKNOWN_TO_LANGID, UNKNOWN_TO_LEXICONS = 0.2, 0.3, 0.2, 0.3
-ENGLISH_PENALTY = 3.5  # cld2 and fasttext call names, codes and rare languages English
-GERMAN_PENALTY = 2.0  # langdetect and langid call dialects German
+# cld2 and fasttext call names, codes and rare languages English; the arbiters call dialects German.
+PENALTIES = {"en": 3.5}
+ARBITRATED_PENALTIES = {"en": 3.5, "de": 2.0}
 RELATIVE_PENALTY, RELATIVE_SHARE = 1.0, 0.3
 SCRIPT_PENALTY = 5.0
 # Names and buttons in Latin letters stand in texts of any script; other letters in Latin text are few.
@@ -367,6 +368,7 @@ def _weigh(
     is_cyrillic = CYRILLIC.search(text) is not None
     short = max(0.0, 1 - letters / WEB_LETTERS)
     words = _shares_of_words(text)
+    penalties = ARBITRATED_PENALTIES if any(arbiters) else PENALTIES
     named = {*fasttext, *langdetect, *cld2.likely}
     named.update(code for code, share in words.items() if share == 1.0)
     named.update(code for code, probability in langid.items() if probability >= MIN_LONE_PROBABILITY)
@@ -377,8 +379,7 @@ def _weigh(
         + LANGID_WEIGHT * math.log(FLOOR + _by_langid(language, langid))
         + WORDS_WEIGHT * math.log(FLOOR + _by_words(language, words))
         - (RELATIVE_PENALTY if _is_relative(language, is_cyrillic) else 0.0)
-        - (ENGLISH_PENALTY if language == "en" else 0.0) * (1 - short)
-        - (GERMAN_PENALTY if language == "de" and any(arbiters) else 0.0)
+        - penalties.get(language, 0.0) * (1 - short)
         - (SCRIPT_PENALTY if _is_other_script(language, latin) else 0.0)
         + (WEB_BONUS * short if language in OF_THE_WEB else 0.0)
         for language in sorted(named)
