@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transforms.boilerplate.lexicons import words_of_furniture
 from transforms.contracts import UNDETERMINED
 from transforms.detectors import ENGINES, OF_THE_WEB
 
@@ -30,6 +31,7 @@ MIN_EXPECTED_SHARE = 0.97  # of their letters in one language for it to be expec
 MIN_PAGE_WEIGHT = 0.9  # from here on a passage is taken to be in the page's language as a whole
 MIN_OTHER_LETTERS = 30  # a shorter passage does not make a page mixed
 MAX_OTHER_SHARE = 0.1  # of the page's letters: less does not, either
+MIN_FURNITURE_SHARE = 1 / 3  # of a line's words: it does not vote on the language of the page
 NEIGHBOURS = (-1, 1)  # places off
 PRIOR_LETTERS = 5  # at this length a passage counts as much as its page, or as its neighbours
 FLOOR = 0.02  # probability of a language that was not named
@@ -320,13 +322,14 @@ def _weigh(
 
 def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     """`page`, `page_language`, `page_score`, `page_languages` of pages with a language."""
+    told = marked.filter(pl.col("language").is_not_null())
     tally = (
-        marked.filter(pl.col("language").is_not_null())
-        .group_by("page", "language")
+        told.group_by("page", "language")
         .agg(
             letters=pl.col("letters").sum(),
             prose=pl.col("letters").filter(pl.col("is_prose")).sum(),
         )
+        .join(_votes(told.filter("is_prose")), on=["page", "language"], how="left")
     )
     by_letters = tally.sort("page", "letters", "language", descending=[False, True, False])
     shares = by_letters.group_by("page", maintain_order=True).agg(
@@ -334,18 +337,44 @@ def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
             "language", share=(pl.col("letters") / pl.col("letters").sum()).cast(pl.Float32)
         )
     )
-    votes = pl.when(pl.col("prose").sum().over("page") > 0).then("prose").otherwise("letters")
-    by_votes = tally.with_columns(votes=votes).sort(
-        "page", "votes", "letters", "language", descending=[False, True, True, False]
+    counted = pl.when(pl.col("prose").sum().over("page") > 0).then("prose").otherwise("letters")
+    by_votes = tally.with_columns(pl.col("votes").fill_null(0), counted=counted).sort(
+        "page", "votes", "counted", "letters", "language", descending=[False, True, True, True, False]
     )
     return (
         by_votes.group_by("page", maintain_order=True)
         .agg(
             page_language=pl.col("language").first(),
-            page_score=(pl.col("votes").first() / pl.col("votes").sum()).cast(pl.Float32),
+            page_score=(pl.col("counted").first() / pl.col("counted").sum()).cast(pl.Float32),
         )
         .join(shares, on="page")
     )
+
+
+def _votes(prose: pl.DataFrame) -> pl.DataFrame:
+    """`page`, `language`, `votes`: letters of prose that is no furniture, on pages in several languages.
+
+    Notices about cookies, comments and deliveries are often in another language than the text.
+    """
+    disputed = prose.filter(pl.col("language").n_unique().over("page") > 1)
+    return (
+        disputed.filter(~_is_furniture(disputed))
+        .group_by("page", "language")
+        .agg(votes=pl.col("letters").sum())
+    )
+
+
+def _is_furniture(lines: pl.DataFrame) -> pl.Series:
+    """Whether a third of a line's words, function words aside, are those of menus, notices and shops."""
+    furniture, functional = words_of_furniture()
+    words = (
+        lines.select("row", word=pl.col("asked").str.to_lowercase().str.extract_all(r"\p{L}+"))
+        .explode("word")
+        .filter(~pl.col("word").is_in(functional))
+    )
+    shares = words.group_by("row").agg(share=pl.col("word").is_in(furniture).mean())
+    listed = lines.select("row").join(shares, on="row", how="left", maintain_order="left")
+    return listed["share"].fill_null(0.0) >= MIN_FURNITURE_SHARE
 
 
 def _agreement(passages: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
