@@ -323,58 +323,54 @@ def _weigh(
 def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     """`page`, `page_language`, `page_score`, `page_languages` of pages with a language."""
     told = marked.filter(pl.col("language").is_not_null())
-    tally = (
-        told.group_by("page", "language")
-        .agg(
-            letters=pl.col("letters").sum(),
-            prose=pl.col("letters").filter(pl.col("is_prose")).sum(),
-        )
-        .join(_votes(told.filter("is_prose")), on=["page", "language"], how="left")
-    )
+    tally = told.group_by("page", "language").agg(letters=pl.col("letters").sum())
     by_letters = tally.sort("page", "letters", "language", descending=[False, True, False])
     shares = by_letters.group_by("page", maintain_order=True).agg(
         page_languages=pl.struct(
             "language", share=(pl.col("letters") / pl.col("letters").sum()).cast(pl.Float32)
         )
     )
-    counted = pl.when(pl.col("prose").sum().over("page") > 0).then("prose").otherwise("letters")
-    by_votes = tally.with_columns(pl.col("votes").fill_null(0), counted=counted).sort(
-        "page", "votes", "counted", "letters", "language", descending=[False, True, True, True, False]
+    votes = pl.when(pl.col("votes").sum().over("page") > 0).then("votes").otherwise("letters")
+    by_votes = (
+        by_letters.join(_votes(told), on=["page", "language"], how="left")
+        .with_columns(votes=votes.fill_null(0))
+        .sort("page", "votes", "letters", "language", descending=[False, True, True, False])
     )
     return (
         by_votes.group_by("page", maintain_order=True)
         .agg(
             page_language=pl.col("language").first(),
-            page_score=(pl.col("counted").first() / pl.col("counted").sum()).cast(pl.Float32),
+            page_score=(pl.col("votes").first() / pl.col("votes").sum()).cast(pl.Float32),
         )
         .join(shares, on="page")
     )
 
 
-def _votes(prose: pl.DataFrame) -> pl.DataFrame:
-    """`page`, `language`, `votes`: letters of prose that is no furniture, on pages in several languages.
+def _votes(told: pl.DataFrame) -> pl.DataFrame:
+    """`page`, `language`, `votes`: letters that vote on the page's language.
 
-    Notices about cookies, comments and deliveries are often in another language than the text.
+    Prose votes; on a page without any, all lines do. On pages in several languages furniture does not:
+    notices about cookies, comments and deliveries are often in another language than the text.
     """
-    disputed = prose.filter(pl.col("language").n_unique().over("page") > 1)
-    return (
-        disputed.filter(~_is_furniture(disputed))
-        .group_by("page", "language")
-        .agg(votes=pl.col("letters").sum())
-    )
+    is_disputed = pl.col("language").n_unique().over("page") > 1
+    silent = _furniture(told.filter(is_disputed))
+    voters = told.join(silent, on="row", how="anti")
+    is_voter = pl.col("is_prose") | ~pl.col("is_prose").any().over("page")
+    return voters.filter(is_voter).group_by("page", "language").agg(votes=pl.col("letters").sum())
 
 
-def _is_furniture(lines: pl.DataFrame) -> pl.Series:
-    """Whether a third of a line's words, function words aside, are those of menus, notices and shops."""
+def _furniture(lines: pl.DataFrame) -> pl.DataFrame:
+    """`row` of lines a third of whose words, function words aside, are of menus, notices and shops."""
     furniture, functional = words_of_furniture()
-    words = (
-        lines.select("row", word=pl.col("asked").str.to_lowercase().str.extract_all(r"\p{L}+"))
-        .explode("word")
+    words = lines.select("row", word=pl.col("asked").str.to_lowercase().str.extract_all(r"\p{L}+"))
+    return (
+        words.explode("word")
         .filter(~pl.col("word").is_in(functional))
+        .group_by("row")
+        .agg(share=pl.col("word").is_in(furniture).mean())
+        .filter(pl.col("share") >= MIN_FURNITURE_SHARE)
+        .select("row")
     )
-    shares = words.group_by("row").agg(share=pl.col("word").is_in(furniture).mean())
-    listed = lines.select("row").join(shares, on="row", how="left", maintain_order="left")
-    return listed["share"].fill_null(0.0) >= MIN_FURNITURE_SHARE
 
 
 def _agreement(passages: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
