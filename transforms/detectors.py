@@ -1,4 +1,4 @@
-"""The language of a text, by langdetect, cld2, fasttext's lid.176, or the three of them together.
+"""The language of a text, by langdetect, cld2, fasttext's lid.176, or by these and langid together.
 
     told = ENGINES["cascade"].ask(["Guten Morgen, liebe Sorgen", "12"])
     told[0].likely  # {"de": 0.98}
@@ -17,11 +17,15 @@ from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
 from transforms.boilerplate.lexicons import languages_of_words
 from transforms.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 SEED = 0
 CODES = {
@@ -35,9 +39,13 @@ CODES = {
     "bh": "bho",  # a group of which Bhojpuri is what the engines know
     "als": "gsw",  # fasttext means Alemannic; in ISO 639-3 it is a kind of Albanian
     "eml": "egl",
+    "gug": "gn",
+    "hbo": "he",
+    "kik": "ki",
+    "uzs": "uz",
     "sh": "hr",  # Serbo-Croatian is no longer a code; what fasttext calls so is in Latin letters
 }
-NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zz.|xx-.*)$")  # scripts, and jokes, that cld2 knows
+NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zxx|zz.|xx-.*)$")  # scripts, and jokes, that engines know
 
 # How the cascade weighs what the engines say, chosen on the seen half of benchmarks/languages.py.
 SURE = 0.98  # probability of a language on which both voters agree
@@ -244,14 +252,27 @@ def _read_fasttext(labels: Iterable[str], probabilities: Iterable[float]) -> Dis
 LANGID_GUESSES = 4
 
 
+class _Doubles:
+    """A table of small numbers, read as doubles: a sum in single precision depends on who shares it."""
+
+    def __init__(self, table: NDArray[np.float16]) -> None:
+        self.table = table
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """These rows."""
+        return self.table[rows].astype(np.float64)
+
+
 @cache
 def _langid() -> Any:
-    """py3langid's model with probabilities, without the languages it knows of no corpus; null: absent."""
+    """py3langid's model, telling probabilities; null where it is not installed."""
     if not find_spec("py3langid"):
         return None
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    return LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model.nb_ptc = _Doubles(model.nb_ptc)
+    return model
 
 
 @cache
@@ -266,9 +287,11 @@ def _ask_langid(texts: Sequence[str]) -> list[Distribution]:
 
 
 def _read_langid(ranking: list[tuple[str, float]]) -> Distribution:
-    """Rounded: what is summed in single precision may differ in its last bits between machines."""
+    """Rounded: the last bits may differ between machines."""
     found: Distribution = {}
     for label, probability in ranking[:LANGID_GUESSES]:
+        if NO_LANGUAGE.match(label):
+            continue
         code = CODES.get(label, label)
         found[code] = found.get(code, 0.0) + round(probability, 3)
     return found
@@ -371,7 +394,7 @@ def _weigh(
     penalties = ARBITRATED_PENALTIES if any(arbiters) else PENALTIES
     named = {*fasttext, *langdetect, *cld2.likely}
     named.update(code for code, share in words.items() if share == 1.0)
-    named.update(code for code, probability in langid.items() if probability >= MIN_LONE_PROBABILITY)
+    named.update(code for code, likely in langid.items() if likely >= MIN_LONE_PROBABILITY)
     scores = {
         language: CLD2_WEIGHT * math.log(FLOOR + _by_cld2(language, cld2))
         + FASTTEXT_WEIGHT * math.log(FLOOR + _by_fasttext(language, fasttext))

@@ -47,7 +47,8 @@ def mark_language(blocks: pl.DataFrame, engine: str = "cascade") -> pl.DataFrame
     In: `page`, `text`, in page order; a block whose `kind`, if there is one, is code has no say and
     takes the page's language. Out: the same rows with `language` (ISO 639-1, else 639-3; `und` where
     there are no letters) and, the same on all rows of a page, `page_language` (that of most letters of
-    its prose; of all its letters where it has no prose), `page_score` (the share of those letters),
+    its prose, furniture aside; of all its letters where it has no such prose), `page_score` (the share
+    of those letters),
     `page_languages` (each language with its share of the page's letters, most first) and
     `page_agreement` (share of the letters of prose on which the voters agreed; null without a vote).
     """
