@@ -49,8 +49,9 @@ NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zxx|zz.|xx-.*)$")  # scripts, and jokes,
 
 # How the cascade weighs what the engines say, chosen on the seen half of benchmarks/languages.py.
 SURE = 0.98  # probability of a language on which both voters agree
-MIN_AGREED_PROBABILITY = 0.7  # fasttext's, below which agreement is not enough
+MIN_AGREED_PROBABILITY = 0.5  # fasttext's, below which agreement is not enough
 CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT, LANGID_WEIGHT, WORDS_WEIGHT = 1.0, 1.4, 1.0, 1.0, 1.0
+MIN_CLEAR = 0.9  # probability from which on no further arbiter is asked
 MIN_LONE_PROBABILITY = 0.3  # fasttext's and langid's, below which each is guessing if nobody else knows
 MIN_EXPECTED_BELIEF = 0.9  # reliable, and nearly all of the text
 FLOOR = 0.05  # probability of a language an engine did not name
@@ -121,7 +122,8 @@ class Told(NamedTuple):
     agreed: bool | None = None
 
 
-NOTHING = Told({})
+NO_ANSWER: Distribution = {}
+NOTHING = Told(NO_ANSWER)
 
 
 class Ask(Protocol):
@@ -323,33 +325,30 @@ def ask_fasttext(texts: Sequence[str], expected: Sequence[str | None] = ()) -> l
 
 
 def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
-    """cld2 and fasttext vote; where they differ, langdetect and langid are asked and all four weighed.
+    """cld2 and fasttext vote; where they differ, langdetect is asked and all three are weighed.
 
+    Where that leaves doubt langid is asked, too.
     `expected` may give for each text the language that both voters found around it: where cld2 is
     sure of it, the others are not asked.
     """
-    return _cascade(texts, expected or [None] * len(texts), _ask_arbiters)
+    return _cascade(texts, expected or [None] * len(texts), (_langdetect(), _ask_langid))
 
 
 def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
     """The cascade without arbiters, for lines so short that they know no better than two voters."""
     if not find_spec("pycld2"):
         return ask_cascade(texts, expected)
-    return _cascade(texts, expected or [None] * len(texts), _ask_nobody)
+    return _cascade(texts, expected or [None] * len(texts), (_keep_silent,))
 
 
-def _ask_arbiters(texts: list[str]) -> list[tuple[Distribution, Distribution]]:
-    return list(zip(_langdetect()(texts), _ask_langid(texts), strict=True))
-
-
-def _ask_nobody(texts: list[str]) -> list[tuple[Distribution, Distribution]]:
-    return [({}, {}) for _ in texts]
+def _keep_silent(texts: Sequence[str]) -> list[Distribution]:
+    return [{} for _ in texts]
 
 
 def _cascade(
     texts: Sequence[str],
     expected: Sequence[str | None],
-    arbiters: Callable[[list[str]], list[tuple[Distribution, Distribution]]],
+    arbiters: tuple[Callable[[Sequence[str]], list[Distribution]], ...],
 ) -> list[Told]:
     cld2 = _vote_of_cld2(texts)
     told = [_as_expected(*pair) for pair in zip(cld2, expected, strict=True)]
@@ -358,8 +357,12 @@ def _cascade(
     for i, vote in fasttext.items():
         told[i] = _agreement(cld2[i], vote)
     doubtful = [i for i in unsettled if not told[i].likely and _has_letters(texts[i])]
-    for i, others in zip(doubtful, arbiters([texts[i] for i in doubtful]), strict=True):
-        told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], others), told[i].agreed)
+    said: dict[int, tuple[Distribution, ...]] = dict.fromkeys(doubtful, ())
+    for arbiter in arbiters:
+        for i, answer in zip(doubtful, arbiter([texts[i] for i in doubtful]), strict=True):
+            said[i] = (*said[i], answer)
+            told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], *said[i]), told[i].agreed)
+        doubtful = [i for i in doubtful if max(told[i].likely.values(), default=0.0) < MIN_CLEAR]
     return told
 
 
@@ -380,18 +383,21 @@ def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Told:
 
 
 def _weigh(
-    text: str, cld2: _Cld2Answer, fasttext: Distribution, arbiters: tuple[Distribution, Distribution]
+    text: str,
+    cld2: _Cld2Answer,
+    fasttext: Distribution,
+    langdetect: Distribution,
+    langid: Distribution = NO_ANSWER,
 ) -> Distribution:
     """Probabilities of the languages that any engine named: a product of what they say."""
-    langdetect, langid = arbiters
     if not langdetect and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
         return {}
-    letters = sum(character.isalpha() for character in text)
+    letters = sum(map(str.isalpha, text))
     latin = len(LATIN.findall(text)) / letters
     is_cyrillic = CYRILLIC.search(text) is not None
     short = max(0.0, 1 - letters / WEB_LETTERS)
     words = _shares_of_words(text)
-    penalties = ARBITRATED_PENALTIES if any(arbiters) else PENALTIES
+    penalties = ARBITRATED_PENALTIES if langdetect or langid else PENALTIES
     named = {*fasttext, *langdetect, *cld2.likely}
     named.update(code for code, share in words.items() if share == 1.0)
     named.update(code for code, likely in langid.items() if likely >= MIN_LONE_PROBABILITY)
