@@ -398,7 +398,8 @@ def _weigh(
     short = max(0.0, 1 - letters / WEB_LETTERS)
     words = _shares_of_words(text)
     penalties = ARBITRATED_PENALTIES if langdetect or langid else PENALTIES
-    named = {*fasttext, *langdetect, *cld2.likely}
+    named = {*langdetect, *cld2.likely}
+    named.update(code for code, likely in fasttext.items() if likely >= MIN_PROBABILITY)
     named.update(code for code, share in words.items() if share == 1.0)
     named.update(code for code, likely in langid.items() if likely >= MIN_LONE_PROBABILITY)
     scores = {
