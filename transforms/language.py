@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from transforms.boilerplate.lexicons import words_of_furniture
 from transforms.contracts import UNDETERMINED
 from transforms.detectors import ENGINES, OF_THE_WEB
 
@@ -30,6 +31,7 @@ MIN_EXPECTED_SHARE = 0.97  # of their letters in one language for it to be expec
 MIN_PAGE_WEIGHT = 0.9  # from here on a passage is taken to be in the page's language as a whole
 MIN_OTHER_LETTERS = 30  # a shorter passage does not make a page mixed
 MAX_OTHER_SHARE = 0.1  # of the page's letters: less does not, either
+MIN_FURNITURE_SHARE = 1 / 3  # of a line's words: it does not vote on the language of the page
 NEIGHBOURS = (-1, 1)  # places off
 PRIOR_LETTERS = 5  # at this length a passage counts as much as its page, or as its neighbours
 FLOOR = 0.02  # probability of a language that was not named
@@ -45,7 +47,8 @@ def mark_language(blocks: pl.DataFrame, engine: str = "cascade") -> pl.DataFrame
     In: `page`, `text`, in page order; a block whose `kind`, if there is one, is code has no say and
     takes the page's language. Out: the same rows with `language` (ISO 639-1, else 639-3; `und` where
     there are no letters) and, the same on all rows of a page, `page_language` (that of most letters of
-    its prose; of all its letters where it has no prose), `page_score` (the share of those letters),
+    its prose, furniture aside; of all its letters where it has no such prose), `page_score` (the share
+    of those letters),
     `page_languages` (each language with its share of the page's letters, most first) and
     `page_agreement` (share of the letters of prose on which the voters agreed; null without a vote).
     """
@@ -320,23 +323,19 @@ def _weigh(
 
 def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     """`page`, `page_language`, `page_score`, `page_languages` of pages with a language."""
-    tally = (
-        marked.filter(pl.col("language").is_not_null())
-        .group_by("page", "language")
-        .agg(
-            letters=pl.col("letters").sum(),
-            prose=pl.col("letters").filter(pl.col("is_prose")).sum(),
-        )
-    )
+    told = marked.filter(pl.col("language").is_not_null())
+    tally = told.group_by("page", "language").agg(letters=pl.col("letters").sum())
     by_letters = tally.sort("page", "letters", "language", descending=[False, True, False])
     shares = by_letters.group_by("page", maintain_order=True).agg(
         page_languages=pl.struct(
             "language", share=(pl.col("letters") / pl.col("letters").sum()).cast(pl.Float32)
         )
     )
-    votes = pl.when(pl.col("prose").sum().over("page") > 0).then("prose").otherwise("letters")
-    by_votes = tally.with_columns(votes=votes).sort(
-        "page", "votes", "letters", "language", descending=[False, True, True, False]
+    votes = pl.when(pl.col("votes").sum().over("page") > 0).then("votes").otherwise("letters")
+    by_votes = (
+        by_letters.join(_votes(told), on=["page", "language"], how="left")
+        .with_columns(votes=votes.fill_null(0))
+        .sort("page", "votes", "letters", "language", descending=[False, True, True, False])
     )
     return (
         by_votes.group_by("page", maintain_order=True)
@@ -345,6 +344,33 @@ def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
             page_score=(pl.col("votes").first() / pl.col("votes").sum()).cast(pl.Float32),
         )
         .join(shares, on="page")
+    )
+
+
+def _votes(told: pl.DataFrame) -> pl.DataFrame:
+    """`page`, `language`, `votes`: letters that vote on the page's language.
+
+    Prose votes; on a page without any, all lines do. On pages in several languages furniture does not:
+    notices about cookies, comments and deliveries are often in another language than the text.
+    """
+    is_disputed = pl.col("language").n_unique().over("page") > 1
+    silent = _furniture(told.filter(is_disputed))
+    voters = told.join(silent, on="row", how="anti")
+    is_voter = pl.col("is_prose") | ~pl.col("is_prose").any().over("page")
+    return voters.filter(is_voter).group_by("page", "language").agg(votes=pl.col("letters").sum())
+
+
+def _furniture(lines: pl.DataFrame) -> pl.DataFrame:
+    """`row` of lines a third of whose words, function words aside, are of menus, notices and shops."""
+    furniture, functional = words_of_furniture()
+    words = lines.select("row", word=pl.col("asked").str.to_lowercase().str.extract_all(r"\p{L}+"))
+    return (
+        words.explode("word")
+        .filter(~pl.col("word").is_in(functional))
+        .group_by("row")
+        .agg(share=pl.col("word").is_in(furniture).mean())
+        .filter(pl.col("share") >= MIN_FURNITURE_SHARE)
+        .select("row")
     )
 
 

@@ -76,6 +76,37 @@ def test_no_letters_no_language(text, engine):
     assert languages([text], engine=engine) == (["und"], ["und"])
 
 
+def test_words_of_menus_are_in_their_language_on_any_page():
+    page = [ENGLISH, FRENCH, "Impressum", "Suche nach:", ENGLISH, "Mentions légales", ENGLISH]
+    assert languages(page)[0] == ["en", "fr", "de", "de", "en", "fr", "en"]
+
+
+NOTICES = [
+    "Wir verwenden Cookies und ähnliche Technologien, um Inhalte und Anzeigen anzubieten.",
+    "Bitte akzeptieren Sie alle Cookies, bevor Sie Artikel in den Warenkorb legen.",
+]
+
+
+def test_furniture_does_not_vote_on_the_language_of_the_page():
+    blocks, pages = languages([NOTICES[0], ENGLISH, NOTICES[1]])
+    assert blocks == ["de", "en", "de"]
+    assert set(pages) == {"en"}
+
+
+def test_where_all_prose_is_furniture_the_other_lines_tell_the_language_of_the_page():
+    poem = ["The sun is in the sky above the hills,", "and all the birds are singing in the trees."]
+    assert set(languages([NOTICES[0], *poem])[1]) == {"en"}
+    assert set(languages(NOTICES)[1]) == {"de"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_the_share_of_the_page_s_language_is_that_of_the_votes(engine):
+    marked = mark_language(blocks_of([NOTICES[0], ENGLISH, FRENCH]), engine)
+    letters = [sum(map(str.isalpha, text)) for text in (ENGLISH, FRENCH)]
+    assert set(marked["page_language"]) == {"fr"}
+    assert marked["page_score"][0] == pytest.approx(letters[1] / sum(letters))
+
+
 def test_an_address_says_nothing():
     address = "https://www.example.com/the-best-things-in-life-are-free"
     assert languages([GERMAN, address])[0] == ["de", "de"]
@@ -119,6 +150,34 @@ def test_the_cascade_can_do_without_cld2(monkeypatch):
     assert marked["page_agreement"].null_count() == len(marked)
 
 
+def test_the_cascade_can_do_without_langid(monkeypatch):
+    there = detectors.find_spec
+    monkeypatch.setattr(
+        detectors, "find_spec", lambda name: None if name == "py3langid" else there(name)
+    )
+    detectors._langid.cache_clear()
+    try:
+        assert detectors._ask_langid([GERMAN]) == [{}]
+        assert languages([GERMAN, "Literatur", FRENCH, GERMAN], [ENGLISH])[0] == [
+            *("de", "de", "fr", "de", "en"),
+        ]
+    finally:
+        detectors._langid.cache_clear()
+
+
+def test_langid_says_in_doubles_what_it_says_alone():
+    py3langid = pytest.importorskip("py3langid.langid")
+    alone = py3langid.LanguageIdentifier.from_model_file(py3langid.MODEL_FILE, norm_probs=True)
+    for text in (GERMAN, ENGLISH, FRENCH, "Literatur", "Ča"):
+        ranking = [(detectors.CODES.get(code, code), p) for code, p in alone.rank(text)]
+        expected = {code: p for code, p in ranking[: detectors.LANGID_GUESSES] if code != "zxx"}
+        assert detectors._ask_langid([text])[0] == pytest.approx(expected, abs=0.001)
+
+
+def test_no_linguistic_content_is_no_language():
+    assert detectors._read_langid([("zxx", 0.9), ("nb", 0.05), ("no", 0.02)]) == {"no": 0.07}
+
+
 def test_an_absent_engine_asked_for_by_name_is_an_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "pycld2", None)
     with pytest.raises(ConfigError, match=r"needs pycld2.*\n.*langdetect"):
@@ -157,6 +216,8 @@ def test_very_long_repetitive_text():
         ("Jutro smo se probudili rano i otišli u grad da kupimo hljeb i mlijeko za doručak.", "hr"),
         ("Сунце је јутрос изашло изнад брда, а птице су певале у башти.", "sr"),
         ("D Chatz isch geschter am Obe hei cho und het gar nüt welle frässe.", "gsw"),
+        ("Včeraj smo gledali The Great Train Robbery.", "sl"),
+        ("Ang Leopard 2s na manufactured.", "tl"),
     ],
 )
 def test_codes_are_those_of_the_field(text, code):

@@ -132,3 +132,24 @@ def function_words(language: str) -> tuple[str, ...]:
         if entry["language"] == language:
             return tuple(sorted(set(entry["function_words"].split())))
     return ()
+
+
+@functools.cache
+def languages_of_words() -> dict[str, frozenset[str]]:
+    """Every word of the lexicons, lower case, and the languages (ISO 639-1) whose lexicon lists it."""
+    found: dict[str, set[str]] = {}
+    for entry in _read_entries():
+        for words in (entry["function_words"], entry["pronouns"], *entry["words"].values()):
+            for word in words.split():
+                found.setdefault(word, set()).add(entry["language"])
+    return {word: frozenset(languages) for word, languages in found.items()}
+
+
+@functools.cache
+def words_of_furniture() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Words of menus, notices and shops, in all languages; and all function words, that are neither."""
+    entries = _read_entries()
+    functional = {word for entry in entries for word in entry["function_words"].split()}
+    lists = (entry["words"][name] for entry in entries for name in FURNITURE_CATEGORIES)
+    furniture = {word for words in lists for word in words.split()}
+    return tuple(sorted(furniture - functional)), tuple(sorted(functional))
