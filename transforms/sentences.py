@@ -103,7 +103,7 @@ POSSIBLE_PATTERN = (
 _GAP = re.compile(
     rf"(?P<stop>[.!?…](?<![.!?…]{{2}})[.!?…]*+)[{_CLOSERS}]*+"
     r"(?>(?:\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\])*"
-    rf"(?:\s(?:[\"“”»]|'')(?!\S))?(?:\s?(?:{_EMOTICON}|{_EMOJI})(?!\S))?)"
+    rf"(?:\s(?:[\"“”»)\]]|''?)(?!\S))?(?P<smile>\s?(?:{_EMOTICON}|{_EMOJI})(?!\S))?)"
     r"(?=\s+\S)"
 )
 # An emoticon in the place of a full stop.
@@ -129,6 +129,10 @@ _STAMP = re.compile(
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
 _BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
 _FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
+_FILE = re.compile(
+    r"(?<!\S)(?P<dash>-\s)\w[\w.-]*\.(?i:docx?|pdf|xlsx?|pptx?|html?|txt|rtf|csv|zip|jpe?g|gif|png|tiff?|wpd|mp3|eml)"
+    r"(?P<file>\s<<\s?File:[^<>]*>>)?(?=\s+[-<*A-Z]|\s*$)"
+)
 _ZONE = re.compile(r"[A-Z]{2,4}(?!\w)")
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
 _BULLET_SET = frozenset(_BULLETS)
@@ -145,6 +149,9 @@ _KINDS = (
     "ordinal-lead",
     "ordinal-follower",
     "starter",
+    "common-word",
+    "restart",
+    "closing",
 )
 
 
@@ -170,6 +177,9 @@ class SentenceRules:
     ordinal_leads: frozenset[str] = frozenset()
     ordinal_followers: frozenset[str] = frozenset()
     starters: frozenset[str] = frozenset()
+    common_words: frozenset[str] = frozenset()
+    restart: re.Pattern[str] | None = None
+    closing: re.Pattern[str] | None = None
     abbreviations: frozenset[str] = frozenset()
     suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain_words: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
@@ -223,6 +233,7 @@ class _Gap(NamedTuple):
     word: str
     follower: str
     proposed: bool
+    smiles: bool
 
 
 @cache
@@ -254,7 +265,8 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         suffixes[kind] = suffixes.get(kind, ()) + tuple(
             word[1:].rstrip(".") for word in entry["words"] if word.startswith("-")
         )
-        words[kind] |= {"".join(word.split()).rstrip(".") for word in entry["words"]}
+        join = " " if kind == "closing" else ""
+        words[kind] |= {join.join(word.split()).rstrip(".") for word in entry["words"]}
     return SentenceRules(
         known=True,
         never_ends=frozenset(words["never-ends"]),
@@ -263,9 +275,30 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         ordinal_leads=frozenset(words["ordinal-lead"]),
         ordinal_followers=frozenset(words["ordinal-follower"]),
         starters=frozenset(words["starter"]),
+        common_words=frozenset(words["common-word"]),
+        restart=_restart_pattern(words["restart"]),
+        closing=_closing_pattern(words["closing"]),
         abbreviations=frozenset(words["never-ends"] | words["may-end"] | words["before-number"]),
         suffixes=suffixes,
     )
+
+
+def _any_of(words: AbstractSet[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+def _restart_pattern(words: AbstractSet[str]) -> re.Pattern[str] | None:
+    """The gap before one of `words` that goes on in small letters, with nothing that ends before it."""
+    if not words:
+        return None
+    return re.compile(rf"(?<=[{_LOWER}0-9)])(?=\s)\s+(?=(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}})")
+
+
+def _closing_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
+    """A phrase that closes a letter, up to its comma, where a capital follows."""
+    if not phrases:
+        return None
+    return re.compile(rf"(?<!\w)(?i:{_any_of(phrases)})\s?,(?=\s+[{_UPPER}])")
 
 
 def _check_rule(entry: Mapping[str, Any], where: str) -> None:
@@ -336,7 +369,13 @@ def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -
             ends.append(end)
             continue
         gap = _Gap(
-            start, end, match["stop"], _word_before(text, start), _word_after(text, end), is_proposed
+            start,
+            end,
+            match["stop"],
+            _word_before(text, start),
+            _word_after(text, end),
+            is_proposed,
+            match["smile"] is not None,
         )
         if _ends_sentence(text, gap, language, rules):
             ends.append(end)
@@ -360,11 +399,65 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         ends.update(_stamp_ends(text, rules))
     if "@" in text or "://" in text or "www." in text:
         ends.update(_address_ends(text, rules))
+    if rules.restart:
+        ends.update(_restart_ends(text, rules))
+    if rules.closing and "," in text:
+        ends.update(_closing_ends(text, rules))
+    if " - " in text or ">>" in text:
+        ends.update(_file_ends(text))
     if any(ruler in text for ruler in _RULERS):
         ends.update(_ruler_ends(text))
     if text.lstrip()[:1] in _BULLET_SET:
         ends.update(len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
     return stops, ends
+
+
+def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends before a capitalised word that only begins sentences, where no mark ends the one before."""
+    if rules.restart is None:
+        return
+    for match in rules.restart.finditer(text):
+        before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].split()[-1]
+        word = before.strip(_OPENERS)
+        if word[:1].upper() + word[1:] not in rules.starters:
+            yield match.start()
+
+
+def _closing_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends after "Regards," and after the name that signs the letter."""
+    if rules.closing is None:
+        return
+    for match in rules.closing.finditer(text):
+        before = text[: match.start()].rstrip()
+        if before and before[-1] not in ".!?)":
+            continue
+        after = text[match.end() : match.end() + 2 * CONTEXT_CHARS]
+        words = list(_WORD.finditer(after))[: MAX_NAME_WORDS + 1]
+        names = 0
+        while names < len(words) and words[names][0][0].isupper() and words[names][0] not in rules.starters:
+            names += 1
+            if names < len(words) and words[names][0] == words[0][0]:
+                break
+        if not names:
+            continue
+        between = after[: words[names - 1].end()] if names else ""
+        rest = after[words[names - 1].end() :]
+        if any(char in between for char in ",;:") or rest[:1] in tuple(",.!?;:"):
+            continue
+        yield match.end()
+        if rest.strip() and names <= MAX_NAME_WORDS:
+            yield match.end() + words[names - 1].end()
+
+
+def _file_ends(text: str) -> Iterator[int]:
+    """Both ends of the names of attached files: " - plan.doc << File: plan.doc >>"."""
+    for match in _FILE.finditer(text):
+        if match["dash"] is None and match["file"] is None:
+            continue
+        before = text[: match.start()].rstrip()
+        if before:
+            yield len(before)
+        yield match.end()
 
 
 def _address_ends(text: str, rules: SentenceRules) -> Iterator[int]:
@@ -391,14 +484,22 @@ def _stamp_ends(text: str, rules: SentenceRules) -> Iterator[int]:
     """Ends of a date with a time ("08/16/2000 12:05 PM") before a capital, and of a name before it."""
     for match in _STAMP.finditer(text):
         after = text[match.end() : match.end() + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
-        if after and (not after[0].isupper() or _ZONE.match(after)):
+        before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()].rstrip()
+        is_head = _is_name(before, rules)
+        if after and not (after[0].isupper() or is_head) or _ZONE.match(after):
             continue
         yield match.end()
-        before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()]
-        names = _SENTENCE_BREAK.split(before)[-1].split()
-        are_names = all(name[0].isupper() or "@" in name for name in names)
-        if 1 <= len(names) <= MAX_NAME_WORDS and are_names and names[0] not in rules.starters:
+        if is_head:
             yield len(text[: match.start()].rstrip())
+
+
+def _is_name(before: str, rules: SentenceRules) -> bool:
+    """Whether what stands before a time stamp is somebody's name or address, and no more."""
+    if before.endswith(">") and "@" in before.rpartition("<")[2]:
+        return True
+    names = _SENTENCE_BREAK.split(before)[-1].split()
+    are_names = all(name[0].isupper() or "@" in name for name in names)
+    return 1 <= len(names) <= MAX_NAME_WORDS and are_names and names[0] not in rules.starters
 
 
 def _ruler_ends(text: str) -> Iterator[int]:
@@ -598,14 +699,14 @@ def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -
     if first.islower():
         if rules.starts_small and _is_loud(text, gap):
             return True
-        return _may_start_small(text, gap) and _is_ordinary(gap.word, language)
+        return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
     if gap.proposed:
         return first not in _INNER_MARKS
     if first.isdigit():
-        return _is_ordinary(gap.word, language)
+        return _is_ordinary(gap.word, language, rules)
     if not first.isupper() or gap.stop[-1] == "…" or gap.stop.endswith(".."):
         return False
-    if gap.stop == "." and not _is_ordinary(gap.word, language):
+    if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
         return False
     # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
     at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in _ASIDE_CLOSERS else gap.start
@@ -615,6 +716,8 @@ def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -
 def _is_loud(text: str, gap: _Gap) -> bool:
     """Whether the gap is a question or a cry that nobody quotes; a lone ! may be part of a name."""
     stop = gap.stop
+    if gap.smiles:
+        return True
     if text[gap.end - 1] not in "!?":
         return False
     return "?" in stop or len(stop) > 1 or gap.proposed or text[gap.start - 1].isspace()
@@ -632,9 +735,11 @@ def _may_start_small(text: str, gap: _Gap) -> bool:
     return gap.proposed and ends_open and text[gap.end - 1] in ".!?" and gap.follower[0].isascii()
 
 
-def _is_ordinary(word: str, language: str) -> bool:
+def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
     """Whether `word` is a plain word: no number, no initial, no abbreviation known to anybody."""
     part = _last_part(word.rstrip("\"'”“’»«›‹)]*_"))
+    if part in rules.common_words:
+        return True
     return len(part) > 1 and not part.isdigit() and not _is_base_abbreviation(language, part)
 
 
