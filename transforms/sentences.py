@@ -49,6 +49,9 @@ MAX_KNOWN_WORDS = 200_000
 MAX_NAME_WORDS = 4
 """Longest name before a time stamp."""
 
+MIN_MAIL_FIELDS = 3
+"""Different fields in one line before it is taken for the head of a letter."""
+
 MIN_BARE_MARKERS = 3
 """Markers needed before an enumeration without punctuation between its items is believed."""
 
@@ -127,6 +130,8 @@ _STAMP = re.compile(
     r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
 )
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
+_FRAME = re.compile(r"(?<!\S)([=_~#-])\1{3,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
+_ITEM = re.compile(rf"(?<!\S)([*-])\s(?=[{_UPPER}0-9])")
 _BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
 _FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
 _FILE = re.compile(
@@ -152,7 +157,10 @@ _KINDS = (
     "common-word",
     "restart",
     "closing",
+    "byline",
+    "mail-field",
 )
+_PHRASES = ("closing", "byline", "mail-field")
 
 
 class LanguageRuleError(ValueError):
@@ -180,6 +188,8 @@ class SentenceRules:
     common_words: frozenset[str] = frozenset()
     restart: re.Pattern[str] | None = None
     closing: re.Pattern[str] | None = None
+    byline: re.Pattern[str] | None = None
+    mail_field: re.Pattern[str] | None = None
     abbreviations: frozenset[str] = frozenset()
     suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain_words: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
@@ -265,7 +275,7 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         suffixes[kind] = suffixes.get(kind, ()) + tuple(
             word[1:].rstrip(".") for word in entry["words"] if word.startswith("-")
         )
-        join = " " if kind == "closing" else ""
+        join = " " if kind in _PHRASES else ""
         words[kind] |= {join.join(word.split()).rstrip(".") for word in entry["words"]}
     return SentenceRules(
         known=True,
@@ -278,6 +288,8 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         common_words=frozenset(words["common-word"]),
         restart=_restart_pattern(words["restart"]),
         closing=_closing_pattern(words["closing"]),
+        byline=_byline_pattern(words["byline"]),
+        mail_field=_mail_field_pattern(words["mail-field"]),
         abbreviations=frozenset(words["never-ends"] | words["may-end"] | words["before-number"]),
         suffixes=suffixes,
     )
@@ -299,6 +311,23 @@ def _closing_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
     if not phrases:
         return None
     return re.compile(rf"(?<!\w)(?i:{_any_of(phrases)})\s?,(?=\s+[{_UPPER}])")
+
+
+def _byline_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
+    """The line that says who posted something, up to its time of day."""
+    if not phrases:
+        return None
+    return re.compile(
+        rf"(?<!\S)(?:{_any_of(phrases)})\s[^\n.!?]{{1,80}}?\b\d{{1,2}}:\d{{2}}(?::\d{{2}})?"
+        r"(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
+    )
+
+
+def _mail_field_pattern(labels: AbstractSet[str]) -> re.Pattern[str] | None:
+    """A field at the head of a forwarded letter ("Subject: ")."""
+    if not labels:
+        return None
+    return re.compile(rf"(?<!\S)({_any_of(labels)})(?=\s)")
 
 
 def _check_rule(entry: Mapping[str, Any], where: str) -> None:
@@ -403,13 +432,46 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         ends.update(_restart_ends(text, rules))
     if rules.closing and "," in text:
         ends.update(_closing_ends(text, rules))
-    if " - " in text or ">>" in text:
+    if rules.byline and ":" in text:
+        for match in rules.byline.finditer(text):
+            ends.update((len(text[: match.start()].rstrip()), match.end()))
+    if rules.mail_field and ":" in text:
+        ends.update(_mail_field_ends(text, rules.mail_field))
+    if " - " in text or " * " in text:
+        ends.update(_item_ends(text))
+    if "- " in text:
         ends.update(_file_ends(text))
     if any(ruler in text for ruler in _RULERS):
         ends.update(_ruler_ends(text))
+        for match in _FRAME.finditer(text):
+            ends.difference_update(range(match.start() + 1, match.end()))
+            ends.update((len(text[: match.start()].rstrip()), match.end()))
     if text.lstrip()[:1] in _BULLET_SET:
         ends.update(len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
+    ends.discard(0)
     return stops, ends
+
+
+def _mail_field_ends(text: str, label: re.Pattern[str]) -> Iterator[int]:
+    """Ends before the fields of a letter's head, where several follow each other."""
+    found = list(label.finditer(text))
+    if len({match[1].lower() for match in found}) >= MIN_MAIL_FIELDS:
+        for match in found:
+            yield len(text[: match.start()].rstrip())
+
+
+def _item_ends(text: str) -> Iterator[int]:
+    """Ends before the items of a list run together ("- Wash the rice - Boil it - Serve warm")."""
+    items = list(_ITEM.finditer(text))
+    if len(items) < MIN_BARE_MARKERS:
+        return
+    before = text[: items[0].start()].rstrip()
+    if before and before[-1] not in ".!?:)":
+        return
+    if len({item[1] for item in items}) > 1:
+        return
+    for item in items:
+        yield len(text[: item.start()].rstrip())
 
 
 def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
