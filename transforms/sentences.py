@@ -21,6 +21,8 @@ import numpy as np
 import polars as pl
 import sentencex
 
+from transforms.languages import known_languages, language_data
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
@@ -48,6 +50,12 @@ MAX_KNOWN_WORDS = 200_000
 
 MAX_NAME_WORDS = 4
 """Longest name before a time stamp."""
+
+MAX_SPEAKER_WORDS = 4
+"""Words after a quotation within which somebody is said to have spoken it."""
+
+MIN_TRAILING_WORDS = 3
+"""Words that trail off in an ellipsis before it is believed to end them."""
 
 MIN_MAIL_FIELDS = 3
 """Different fields in one line before it is taken for the head of a letter."""
@@ -88,10 +96,22 @@ _WIDE_STOPS = (
 _EMOTICON = r"[:;]['o^-]?[)(DPp]+"
 _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f300-\U0001faff]*"
 
+
+
+def _words_of(*kinds: str) -> str:
+    """The words of these kinds of rule in any language, as alternatives of a regular expression."""
+    rules = (language_data(code).get("sentences", {}).get("rule", []) for code in known_languages())
+    words = {word for entries in rules for rule in entries if rule["kind"] in kinds for word in rule["words"]}
+    return "|".join(sorted(map(re.escape, words)))
+
+
 # A necessary condition for a second sentence, in the common subset of Python's and Rust's
 # regular expressions, so that Polars can decide it for whole columns.
 LANDMARK_PATTERN = (
     rf"{_EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{_SPACE}+[^\s\x1c-\x1f{_LOWER}]"
+    rf"|[{_LOWER}{_UPPER}0-9)]{_SPACE}+(?:{_words_of('restart')})(?:['’][a-z]+)?{_SPACE}+[{_LOWER}]{{2}}"
+    rf"|(?i:{_words_of('closing')}){_SPACE}?,{_SPACE}+[{_UPPER}]|{_words_of('byline', 'mail-field')}"
+    rf"|<>{_SPACE}|-{_SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*-]{_SPACE}[{_UPPER}0-9].*){{3}}"
     rf"|2[.)]{_SPACE}|\*{{3}}|[_=~#-]{{5}}|[{_BULLETS}].*[{_BULLETS}]"
     rf"|[/.-][0-9]{{2,4}},?{_SPACE}+(?:(?:at|um){_SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
 )
@@ -123,14 +143,14 @@ _ASIDE_OPEN = re.compile(r"(?<![^\s(\[–—-])[\"'„“”»«‚‘`(\[]+(?=\
 _ASIDE_CLOSE = re.compile(r"(?<=\S)[\"'“”»«’‘)\]]+(?!\w)")
 _MARKER = re.compile(r"(\d{1,2})(?<!\S\d)(?<!\S\d\d)(?:\.(?=\s+[^\Wa-z])|\)(?=\s+\w))")
 # What ends a line of its own, where a flattener ran lines together: addresses, time stamps, rulers.
-_ADDRESS = re.compile(r"@|://|www\.")
+_ADDRESS = re.compile(r"@|://|www\.|(?<!\S)<>")
 _RUN = re.compile(r"\S*")
 _STAMP = re.compile(
     r"\d(?<![\w/.-].)(?:\d?[/.]\d{1,2}[/.]\d{2,4}|\d{3}-\d\d-\d\d),?\s+(?:at\s|um\s)?"
     r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
 )
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
-_FRAME = re.compile(r"(?<!\S)([=_~#-])\1{3,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
+_FRAME = re.compile(r"(?<!\S)([=_~#-])\1{4,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
 _ITEM = re.compile(rf"(?<!\S)([*-])\s(?=[{_UPPER}0-9])")
 _BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
 _FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
@@ -141,6 +161,7 @@ _FILE = re.compile(
 _ZONE = re.compile(r"[A-Z]{2,4}(?!\w)")
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
 _BULLET_SET = frozenset(_BULLETS)
+_QUOTE_ENDS = frozenset("\"'”’»")
 _OPENER_SET = frozenset(_OPENERS)
 _NOTHING: frozenset[int] = frozenset()
 _NO_LANDMARKS = (_NOTHING, _NOTHING)
@@ -159,6 +180,7 @@ _KINDS = (
     "closing",
     "byline",
     "mail-field",
+    "speech-verb",
 )
 _PHRASES = ("closing", "byline", "mail-field")
 
@@ -186,6 +208,7 @@ class SentenceRules:
     ordinal_followers: frozenset[str] = frozenset()
     starters: frozenset[str] = frozenset()
     common_words: frozenset[str] = frozenset()
+    speech_verbs: frozenset[str] = frozenset()
     restart: re.Pattern[str] | None = None
     closing: re.Pattern[str] | None = None
     byline: re.Pattern[str] | None = None
@@ -286,6 +309,7 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         ordinal_followers=frozenset(words["ordinal-follower"]),
         starters=frozenset(words["starter"]),
         common_words=frozenset(words["common-word"]),
+        speech_verbs=frozenset(words["speech-verb"]),
         restart=_restart_pattern(words["restart"]),
         closing=_closing_pattern(words["closing"]),
         byline=_byline_pattern(words["byline"]),
@@ -303,7 +327,7 @@ def _restart_pattern(words: AbstractSet[str]) -> re.Pattern[str] | None:
     """The gap before one of `words` that goes on in small letters, with nothing that ends before it."""
     if not words:
         return None
-    return re.compile(rf"(?<=[{_LOWER}0-9)])(?=\s)\s+(?=(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}})")
+    return re.compile(rf"(?<=[{_LOWER}{_UPPER}0-9)])(?<!\W[{_UPPER}])(?=\s)\s+(?=(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}})")
 
 
 def _closing_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
@@ -394,7 +418,7 @@ def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -
             at += 1
         if start in markers or (not is_proposed and _goes_on(text, start, end)):
             continue
-        if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, rules):
+        if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, end, rules):
             ends.append(end)
             continue
         gap = _Gap(
@@ -426,7 +450,7 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
     if ":" in text or ";" in text:
         ends.update(match.end() for match in _EMOTICON_END.finditer(text))
         ends.update(_stamp_ends(text, rules))
-    if "@" in text or "://" in text or "www." in text:
+    if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
     if rules.restart:
         ends.update(_restart_ends(text, rules))
@@ -531,7 +555,7 @@ def _address_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         if at == len(text) or not (last.isalnum() or last in "/>]_"):
             continue
         follower = _word_after(text, at)
-        is_bracketed = last == ">" and address[0] == "@" and follower[:1].isupper()
+        is_bracketed = last == ">" and address[0] in ("@", "<>") and follower[:1].isupper()
         if is_bracketed or follower in rules.starters or _FIELD.match(text, at):
             yield at
 
@@ -581,10 +605,10 @@ def _goes_on(text: str, stop: int, end: int) -> bool:
     return is_small and text[stop] == "." and text[end - 1] not in "!?"
 
 
-def _is_beyond_doubt(text: str, stop: int, rules: SentenceRules) -> bool:
+def _is_beyond_doubt(text: str, stop: int, end: int, rules: SentenceRules) -> bool:
     """Whether no rule could object to a proposed end: so it is in most gaps, and this is cheap."""
     if text[stop] != ".":
-        return True
+        return text[end - 1] not in _QUOTE_ENDS
     word = text[text.rfind(" ", max(0, stop - CONTEXT_CHARS), stop) + 1 : stop]
     known = rules.plain_words.get(word)
     if known is None:
@@ -687,7 +711,7 @@ def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
     if word.isdigit():
         return _judge_number(text, gap, rules)
     kinds = rules.kinds_of(word)
-    if not kinds:
+    if not kinds or _is_common(text, gap, rules):
         return None
     starts = gap.follower in rules.starters
     for kind in kinds:
@@ -709,8 +733,16 @@ def _judge_letters(text: str, gap: _Gap, rules: SentenceRules, kinds: tuple[str,
         is_letter = gap.proposed and not _follows_lead(text, gap, rules) and len(gap.word) == 1
         return starts or is_letter
     if "letters" in kinds:
-        return starts and _is_capitalised_before(text, gap)
+        return starts and _is_named_by_letter(text, gap, rules)
     return None
+
+
+def _is_common(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether the word stands for itself: "I am." and "so do I.", but not "5 am." nor "Vol. I."."""
+    if gap.word not in rules.common_words or _is_number(gap.follower):
+        return False
+    before = _previous_word(text, gap)
+    return before.isalpha() and (before.islower() or not gap.word[0].isupper())
 
 
 def _last_part(word: str) -> str:
@@ -728,9 +760,10 @@ def _previous_word(text: str, gap: _Gap) -> str:
     return words[-2] if len(words) > 1 else ""
 
 
-def _is_capitalised_before(text: str, gap: _Gap) -> bool:
-    """Whether a capitalised word precedes: "Vitamin C." may end, "von A." hardly does."""
-    return _previous_word(text, gap)[:1].isupper()
+def _is_named_by_letter(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether a letter belongs to the word before: "Vitamin C." may end, "plan B." too, "von A." hardly."""
+    previous = _previous_word(text, gap)
+    return previous[:1].isupper() or (previous.isalpha() and previous.capitalize() not in rules.starters)
 
 
 def _follows_lead(text: str, gap: _Gap, rules: SentenceRules) -> bool:
@@ -762,17 +795,40 @@ def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -
         if rules.starts_small and _is_loud(text, gap):
             return True
         return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+    if gap.stop[-1] in "!?" and _is_spoken(text, gap, rules):
+        return False
     if gap.proposed:
         return first not in _INNER_MARKS
     if first.isdigit():
         return _is_ordinary(gap.word, language, rules)
-    if not first.isupper() or gap.stop[-1] == "…" or gap.stop.endswith(".."):
+    if not first.isupper():
         return False
+    if gap.stop[-1] == "…" or gap.stop.endswith(".."):
+        return _trails_off(text, gap, rules)
     if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
         return False
     # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
     at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in _ASIDE_CLOSERS else gap.start
     return not _in_short_aside(text, at)
+
+
+def _trails_off(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether an ellipsis ends a sentence of some length; "I... I" stammers."""
+    words = _SENTENCE_BREAK.split(text[max(0, gap.start - CONTEXT_CHARS) : gap.start])[-1].split()
+    return gap.follower in rules.starters and len(words) >= MIN_TRAILING_WORDS and words[-1] != gap.follower
+
+
+def _is_spoken(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether the sentence goes on to say who spoke: "Why?" Ann asked."""
+    if text[gap.end - 1] not in _QUOTE_ENDS or not rules.speech_verbs:
+        return False
+    words = text[gap.end : gap.end + CONTEXT_CHARS].split()[:MAX_SPEAKER_WORDS]
+    for word in words[1:]:
+        if word.rstrip(",.;:") in rules.speech_verbs:
+            return True
+        if not word[0].isupper():
+            return False
+    return False
 
 
 def _is_loud(text: str, gap: _Gap) -> bool:
@@ -802,7 +858,9 @@ def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
     part = _last_part(word.rstrip("\"'”“’»«›‹)]*_"))
     if part in rules.common_words:
         return True
-    return len(part) > 1 and not part.isdigit() and not _is_base_abbreviation(language, part)
+    if part.isdigit():
+        return len(part) > MAX_ORDINAL_DIGITS and len(word) > len(part)  # a telephone number
+    return len(part) > 1 and not _is_base_abbreviation(language, part)
 
 
 @lru_cache(maxsize=100_000)
