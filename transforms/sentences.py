@@ -105,15 +105,17 @@ def _words_of(*kinds: str) -> str:
     return "|".join(sorted(map(re.escape, words)))
 
 
-# A necessary condition for a second sentence, in the common subset of Python's and Rust's
-# regular expressions, so that Polars can decide it for whole columns.
+# Necessary conditions for a second sentence (POSSIBLE or RESTART), in the common subset of Python's
+# and Rust's regular expressions, so that Polars can decide them for whole columns.
 LANDMARK_PATTERN = (
     rf"{_EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{_SPACE}+[^\s\x1c-\x1f{_LOWER}]"
-    rf"|[{_LOWER}{_UPPER}0-9)]{_SPACE}+(?:{_words_of('restart')})(?:['’][a-z]+)?{_SPACE}+[{_LOWER}]{{2}}"
-    rf"|(?i:{_words_of('closing')}){_SPACE}?,{_SPACE}+[{_UPPER}]|{_words_of('byline', 'mail-field')}"
+    rf"|(?:{_words_of('closing')}){_SPACE}?,{_SPACE}+[{_UPPER}]|{_words_of('byline', 'mail-field')}"
     rf"|<>{_SPACE}|-{_SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*-]{_SPACE}[{_UPPER}0-9].*){{3}}"
     rf"|2[.)]{_SPACE}|\*{{3}}|[_=~#-]{{5}}|[{_BULLETS}].*[{_BULLETS}]"
     rf"|[/.-][0-9]{{2,4}},?{_SPACE}+(?:(?:at|um){_SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
+)
+RESTART_PATTERN = (
+    rf"[{_LOWER}{_UPPER}0-9)]{_SPACE}+(?:{_words_of('restart')})(?:['’][a-z]+)?{_SPACE}+[{_LOWER}]{{2}}"
 )
 POSSIBLE_PATTERN = (
     rf"[.!?…][{_CLOSERS}]*(?:{_SPACE}+[^\s\x1c-\x1f]|\[[0-9]|[:;])|[{_WIDE_STOPS}\n]"
@@ -158,6 +160,12 @@ _FILE = re.compile(
     r"(?<!\S)(?P<dash>-\s)\w[\w.-]*\.(?i:docx?|pdf|xlsx?|pptx?|html?|txt|rtf|csv|zip|jpe?g|gif|png|tiff?|wpd|mp3|eml)"
     r"(?P<file>\s<<\s?File:[^<>]*>>)?(?=\s+[-<*A-Z]|\s*$)"
 )
+# After "Posted by": a name, a date and the time of day.
+_BYLINE = (
+    rf"\s[^\n.!?]{{1,80}}?\b\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?+"
+    rf"(?=\s+[\"“„]?[{_UPPER}]|\s*$)"
+)
+_WORD_END = re.compile(rf"[{_LOWER}{_UPPER}0-9)]")
 _ZONE = re.compile(r"[A-Z]{2,4}(?!\w)")
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
 _BULLET_SET = frozenset(_BULLETS)
@@ -189,6 +197,21 @@ class LanguageRuleError(ValueError):
     """A rule of a language file that lacks its reason, its examples or a known kind."""
 
 
+class _Phrases(NamedTuple):
+    """Phrases, and what must stand around them; a search for the bare phrases is far cheaper."""
+
+    phrases: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    def find(self, text: str, at_least: int = 1) -> Iterator[re.Match[str]]:
+        """Where they stand, if that many different ones of them are in the text at all."""
+        if at_least > 1 and sum(phrase in text for phrase in self.phrases) < at_least:
+            return iter(())
+        if not any(phrase in text for phrase in self.phrases):
+            return iter(())
+        return self.pattern.finditer(text)
+
+
 @dataclass(frozen=True, slots=True)
 class SentenceRules:
     """What one language knows about the ends of its sentences.
@@ -210,9 +233,9 @@ class SentenceRules:
     common_words: frozenset[str] = frozenset()
     speech_verbs: frozenset[str] = frozenset()
     restart: re.Pattern[str] | None = None
-    closing: re.Pattern[str] | None = None
-    byline: re.Pattern[str] | None = None
-    mail_field: re.Pattern[str] | None = None
+    closing: _Phrases | None = None
+    byline: _Phrases | None = None
+    mail_field: _Phrases | None = None
     abbreviations: frozenset[str] = frozenset()
     suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain_words: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
@@ -255,6 +278,12 @@ class SentenceRules:
         """Whether `word` is one that ordinals are commonly written before."""
         suffixes = self.suffixes.get("ordinal-follower", ())
         return word in self.ordinal_followers or word.lower().endswith(suffixes)
+
+
+Hints = tuple[bool, bool]
+"""Whether a text may hold landmarks, and sentences that begin without an end before them."""
+
+NO_HINTS: Hints = (True, True)
 
 
 class _Gap(NamedTuple):
@@ -311,9 +340,9 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         common_words=frozenset(words["common-word"]),
         speech_verbs=frozenset(words["speech-verb"]),
         restart=_restart_pattern(words["restart"]),
-        closing=_closing_pattern(words["closing"]),
-        byline=_byline_pattern(words["byline"]),
-        mail_field=_mail_field_pattern(words["mail-field"]),
+        closing=_phrases(words["closing"], rf"\s?,(?=\s+[{_UPPER}])"),
+        byline=_phrases(words["byline"], _BYLINE),
+        mail_field=_phrases(words["mail-field"], r"(?=\s)"),
         abbreviations=frozenset(words["never-ends"] | words["may-end"] | words["before-number"]),
         suffixes=suffixes,
     )
@@ -324,34 +353,17 @@ def _any_of(words: AbstractSet[str]) -> str:
 
 
 def _restart_pattern(words: AbstractSet[str]) -> re.Pattern[str] | None:
-    """The gap before one of `words` that goes on in small letters, with nothing that ends before it."""
+    """One of `words` that goes on in small letters."""
     if not words:
         return None
-    return re.compile(rf"(?<=[{_LOWER}{_UPPER}0-9)])(?<!\W[{_UPPER}])(?=\s)\s+(?=(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}})")
+    return re.compile(rf"(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}}")
 
 
-def _closing_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
-    """A phrase that closes a letter, up to its comma, where a capital follows."""
+def _phrases(phrases: AbstractSet[str], after: str) -> _Phrases | None:
+    """`phrases` that begin a word, with the pattern `after` behind them."""
     if not phrases:
         return None
-    return re.compile(rf"(?<!\w)(?i:{_any_of(phrases)})\s?,(?=\s+[{_UPPER}])")
-
-
-def _byline_pattern(phrases: AbstractSet[str]) -> re.Pattern[str] | None:
-    """The line that says who posted something, up to its time of day."""
-    if not phrases:
-        return None
-    return re.compile(
-        rf"(?<!\S)(?:{_any_of(phrases)})\s[^\n.!?]{{1,80}}?\b\d{{1,2}}:\d{{2}}(?::\d{{2}})?"
-        r"(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
-    )
-
-
-def _mail_field_pattern(labels: AbstractSet[str]) -> re.Pattern[str] | None:
-    """A field at the head of a forwarded letter ("Subject: ")."""
-    if not labels:
-        return None
-    return re.compile(rf"(?<!\S)({_any_of(labels)})(?=\s)")
+    return _Phrases(tuple(sorted(phrases)), re.compile(rf"(?<!\w)({_any_of(phrases)}){after}"))
 
 
 def _check_rule(entry: Mapping[str, Any], where: str) -> None:
@@ -366,29 +378,29 @@ def _check_rule(entry: Mapping[str, Any], where: str) -> None:
         raise LanguageRuleError(f"{where} has no example. Hint: add joins = [...] or splits = [...]")
 
 
-def sentence_spans(text: str, language: str, has_landmarks: bool | None = None) -> list[tuple[int, int]]:
+def sentence_spans(text: str, language: str, hints: Hints = NO_HINTS) -> list[tuple[int, int]]:
     """Code-point offsets (start, end) of the sentences of one block, in order and disjoint.
 
     Agrees with `split_sentences`, whose fast path only leaves out what has no second sentence.
     Newlines always end a sentence. Spans are trimmed; everything outside them is white space.
     `language` is an ISO 639 code; an unknown one is segmented by sentencex's fallback.
-    `has_landmarks`: whether LANDMARK_PATTERN is in the text, if that is known.
+    `hints`: whether LANDMARK_PATTERN and RESTART_PATTERN are in the text, where that is known.
     """
     if "\n" not in text:
-        return _line_spans(text, language, has_landmarks)
+        return _line_spans(text, language, hints)
     spans: list[tuple[int, int]] = []
     offset = 0
     for line in text.split("\n"):
-        found = _line_spans(line, language, has_landmarks)
+        found = _line_spans(line, language, hints)
         spans += [(offset + start, offset + end) for start, end in found]
         offset += len(line) + 1
     return spans
 
 
-def _line_spans(line: str, language: str, has_landmarks: bool | None) -> list[tuple[int, int]]:
+def _line_spans(line: str, language: str, hints: Hints) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
-    ends = sentence_ends(line, language, has_landmarks)
+    ends = sentence_ends(line, language, hints)
     ends.append(len(line.rstrip()))
     for end in ends:
         while start < end and line[start].isspace():
@@ -399,12 +411,13 @@ def _line_spans(line: str, language: str, has_landmarks: bool | None) -> list[tu
     return spans
 
 
-def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -> list[int]:
+def sentence_ends(text: str, language: str, hints: Hints = NO_HINTS) -> list[int]:
     """Offsets within `text` at which a sentence ends and another one follows, ascending."""
     rules = load_rules(language)
     proposed = _proposed_ends(text, language)
     count = len(proposed)
-    markers, more = _landmarks(text, rules) if has_landmarks is not False else _NO_LANDMARKS
+    may_have_landmarks, may_restart = hints
+    markers, more = _landmarks(text, rules) if may_have_landmarks else _NO_LANDMARKS
     ends: list[int] = []
     at = 0
     for match in _GAP.finditer(text):
@@ -433,6 +446,8 @@ def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -
         if _ends_sentence(text, gap, language, rules):
             ends.append(end)
     ends += [end for end in proposed[at:] if _ends_without_space(text, end, rules)]
+    if may_restart:
+        more = {*more, *_restart_ends(text, rules)}
     return sorted({*ends, *more}) if more else ends
 
 
@@ -452,14 +467,12 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         ends.update(_stamp_ends(text, rules))
     if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
-    if rules.restart:
-        ends.update(_restart_ends(text, rules))
-    if rules.closing and "," in text:
-        ends.update(_closing_ends(text, rules))
-    if rules.byline and ":" in text:
-        for match in rules.byline.finditer(text):
+    if rules.closing:
+        ends.update(_closing_ends(text, rules, rules.closing))
+    if rules.byline:
+        for match in rules.byline.find(text):
             ends.update((len(text[: match.start()].rstrip()), match.end()))
-    if rules.mail_field and ":" in text:
+    if rules.mail_field:
         ends.update(_mail_field_ends(text, rules.mail_field))
     if " - " in text or " * " in text:
         ends.update(_item_ends(text))
@@ -476,9 +489,9 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
     return stops, ends
 
 
-def _mail_field_ends(text: str, label: re.Pattern[str]) -> Iterator[int]:
+def _mail_field_ends(text: str, labels: _Phrases) -> Iterator[int]:
     """Ends before the fields of a letter's head, where several follow each other."""
-    found = list(label.finditer(text))
+    found = list(labels.find(text, at_least=MIN_MAIL_FIELDS))
     if len({match[1].lower() for match in found}) >= MIN_MAIL_FIELDS:
         for match in found:
             yield len(text[: match.start()].rstrip())
@@ -503,36 +516,40 @@ def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
     if rules.restart is None:
         return
     for match in rules.restart.finditer(text):
-        before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].split()[-1]
-        word = before.strip(_OPENERS)
+        start = match.start()
+        if not text[max(0, start - 1) : start].isspace():
+            continue
+        before = text[max(0, start - CONTEXT_CHARS) : start].rstrip()
+        if not _WORD_END.match(before[-1:]) or (before[-2:-1].isspace() and before[-1].isupper()):
+            continue
+        word = before.split()[-1].strip(_OPENERS)
         if word[:1].upper() + word[1:] not in rules.starters:
-            yield match.start()
+            yield len(text[:start].rstrip())
 
 
-def _closing_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+def _closing_ends(text: str, rules: SentenceRules, closing: _Phrases) -> Iterator[int]:
     """Ends after "Regards," and after the name that signs the letter."""
-    if rules.closing is None:
-        return
-    for match in rules.closing.finditer(text):
+    for match in closing.find(text):
         before = text[: match.start()].rstrip()
-        if before and before[-1] not in ".!?)":
-            continue
         after = text[match.end() : match.end() + 2 * CONTEXT_CHARS]
-        words = list(_WORD.finditer(after))[: MAX_NAME_WORDS + 1]
-        names = 0
-        while names < len(words) and words[names][0][0].isupper() and words[names][0] not in rules.starters:
-            names += 1
-            if names < len(words) and words[names][0] == words[0][0]:
-                break
-        if not names:
-            continue
-        between = after[: words[names - 1].end()] if names else ""
-        rest = after[words[names - 1].end() :]
-        if any(char in between for char in ",;:") or rest[:1] in tuple(",.!?;:"):
-            continue
-        yield match.end()
-        if rest.strip() and names <= MAX_NAME_WORDS:
-            yield match.end() + words[names - 1].end()
+        name = _signature(after, rules)
+        if name and (not before or before[-1] in ".!?)"):
+            yield match.end()
+            if name < len(after.rstrip()):
+                yield match.end() + name
+
+
+def _signature(after: str, rules: SentenceRules) -> int:
+    """Length of the name that `after` begins with, 0 if it is none or only somebody spoken to."""
+    end = 0
+    first = ""
+    for word in list(_WORD.finditer(after))[:MAX_NAME_WORDS]:
+        is_over = word[0] in rules.starters or word[0] == first or not word[0][0].isupper()
+        if is_over or not after[end : word.start()].isspace():
+            break
+        first = first or word[0]
+        end = word.end()
+    return 0 if after[end : end + 1] in tuple(",.!?;:") else end
 
 
 def _file_ends(text: str) -> Iterator[int]:
@@ -935,9 +952,11 @@ def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
     its block. Blocks of white space alone have no row.
     """
     rows = blocks.select("page", "block", "text", "start", "kind", "language").with_row_index("row")
-    splits = ~pl.col("kind").is_in(WHOLE_KINDS) & pl.col("text").str.contains(POSSIBLE_PATTERN)
-    parts = rows.with_columns(splits=splits).partition_by("splits", as_dict=True)
-    empty = rows.clear()
+    restarts = pl.col("text").str.contains(RESTART_PATTERN)
+    possible = pl.col("text").str.contains(POSSIBLE_PATTERN) | pl.col("restarts")
+    splits = ~pl.col("kind").is_in(WHOLE_KINDS) & possible
+    parts = rows.with_columns(restarts=restarts).with_columns(splits=splits).partition_by("splits", as_dict=True)
+    empty = rows.clear().with_columns(restarts=pl.lit(False))
     whole = _whole_blocks(parts.get((False,), empty))
     split = _split_blocks(parts.get((True,), empty))
     return whole.merge_sorted(split, key="row").select(list(SENTENCES_SCHEMA))
@@ -972,10 +991,11 @@ def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
     chosen = rows.select(
         "text",
         pl.col("language").fill_null(""),
-        landmarks=pl.col("text").str.contains(LANDMARK_PATTERN),
+        pl.col("text").str.contains(LANDMARK_PATTERN).alias("landmarks"),
+        "restarts",
     )
-    for text, language, has_landmarks in chosen.iter_rows():
-        spans = sentence_spans(text, language, has_landmarks)
+    for text, language, landmarks, restarts in chosen.iter_rows():
+        spans = sentence_spans(text, language, (landmarks, restarts))
         counts.append(len(spans))
         previous = 0
         for start, end in spans:
