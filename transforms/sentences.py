@@ -205,11 +205,13 @@ class _Phrases(NamedTuple):
 
     def find(self, text: str, at_least: int = 1) -> Iterator[re.Match[str]]:
         """Where they stand, if that many different ones of them are in the text at all."""
-        if at_least > 1 and sum(phrase in text for phrase in self.phrases) < at_least:
-            return iter(())
-        if not any(phrase in text for phrase in self.phrases):
-            return iter(())
-        return self.pattern.finditer(text)
+        missing = at_least
+        for phrase in self.phrases:
+            if phrase in text:
+                missing -= 1
+                if not missing:
+                    return self.pattern.finditer(text)
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -467,12 +469,12 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         ends.update(_stamp_ends(text, rules))
     if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
-    if rules.closing:
+    if rules.closing and "," in text:
         ends.update(_closing_ends(text, rules, rules.closing))
-    if rules.byline:
+    if rules.byline and ":" in text:
         for match in rules.byline.find(text):
             ends.update((len(text[: match.start()].rstrip()), match.end()))
-    if rules.mail_field:
+    if rules.mail_field and ":" in text:
         ends.update(_mail_field_ends(text, rules.mail_field))
     if " - " in text or " * " in text:
         ends.update(_item_ends(text))
@@ -520,7 +522,7 @@ def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         if not text[max(0, start - 1) : start].isspace():
             continue
         before = text[max(0, start - CONTEXT_CHARS) : start].rstrip()
-        if not _WORD_END.match(before[-1:]) or (before[-2:-1].isspace() and before[-1].isupper()):
+        if not _WORD_END.match(before[-1:]) or (before[-1].isupper() and not before[-2:-1].isalnum()):
             continue
         word = before.split()[-1].strip(_OPENERS)
         if word[:1].upper() + word[1:] not in rules.starters:
