@@ -152,13 +152,13 @@ _STAMP = re.compile(
     r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
 )
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
-_FRAME = re.compile(r"(?<!\S)([=_~#-])\1{4,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
-_ITEM = re.compile(rf"(?<!\S)([*-])\s(?=[{_UPPER}0-9])")
+_FRAME = re.compile(r"([=_~#-])(?<!\S.)\1{4,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
+_ITEM = re.compile(rf"([*-])(?<!\S.)\s(?=[{_UPPER}0-9])")
 _BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
 _FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
 _FILE = re.compile(
-    r"(?<!\S)(?P<dash>-\s)\w[\w.-]*\.(?i:docx?|pdf|xlsx?|pptx?|html?|txt|rtf|csv|zip|jpe?g|gif|png|tiff?|wpd|mp3|eml)"
-    r"(?P<file>\s<<\s?File:[^<>]*>>)?(?=\s+[-<*A-Z]|\s*$)"
+    r"-(?<!\S.)\s\w[\w.-]*\.(?i:docx?|pdf|xlsx?|pptx?|html?|txt|rtf|csv|zip|jpe?g|gif|png|tiff?|wpd|mp3|eml)"
+    r"(?:\s<<\s?File:[^<>]*>>)?(?=\s+[-<*A-Z]|\s*$)"
 )
 # After "Posted by": a name, a date and the time of day.
 _BYLINE = (
@@ -405,6 +405,8 @@ def _line_spans(line: str, language: str, hints: Hints) -> list[tuple[int, int]]
     ends = sentence_ends(line, language, hints)
     ends.append(len(line.rstrip()))
     for end in ends:
+        if start < end and line[start] == " ":
+            start += 1
         while start < end and line[start].isspace():
             start += 1
         if start < end:
@@ -557,8 +559,6 @@ def _signature(after: str, rules: SentenceRules) -> int:
 def _file_ends(text: str) -> Iterator[int]:
     """Both ends of the names of attached files: " - plan.doc << File: plan.doc >>"."""
     for match in _FILE.finditer(text):
-        if match["dash"] is None and match["file"] is None:
-            continue
         before = text[: match.start()].rstrip()
         if before:
             yield len(before)
@@ -942,6 +942,11 @@ def _is_ordinal(text: str, marker: re.Match[str], rules: SentenceRules) -> bool:
     return rules.follows_ordinal(_word_after(text, marker.end()))
 
 
+@cache
+def _restart_languages() -> list[str]:
+    return [code for code in known_languages() if load_rules(code).restart]
+
+
 def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
     """Cuts blocks into sentences.
 
@@ -954,10 +959,13 @@ def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
     its block. Blocks of white space alone have no row.
     """
     rows = blocks.select("page", "block", "text", "start", "kind", "language").with_row_index("row")
-    restarts = pl.col("text").str.contains(RESTART_PATTERN)
+    # Only languages with such words are searched for them.
+    searched = pl.when(pl.col("language").is_in(_restart_languages())).then("text")
+    restarts = searched.str.contains(RESTART_PATTERN).fill_null(False)
     possible = pl.col("text").str.contains(POSSIBLE_PATTERN) | pl.col("restarts")
     splits = ~pl.col("kind").is_in(WHOLE_KINDS) & possible
-    parts = rows.with_columns(restarts=restarts).with_columns(splits=splits).partition_by("splits", as_dict=True)
+    marked = rows.with_columns(restarts=restarts).with_columns(splits=splits)
+    parts = marked.partition_by("splits", as_dict=True)
     empty = rows.clear().with_columns(restarts=pl.lit(False))
     whole = _whole_blocks(parts.get((False,), empty))
     split = _split_blocks(parts.get((True,), empty))
@@ -996,7 +1004,8 @@ def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
         pl.col("text").str.contains(LANDMARK_PATTERN).alias("landmarks"),
         "restarts",
     )
-    for text, language, landmarks, restarts in chosen.iter_rows():
+    columns = (column.to_list() for column in chosen.get_columns())
+    for text, language, landmarks, restarts in zip(*columns, strict=True):
         spans = sentence_spans(text, language, (landmarks, restarts))
         counts.append(len(spans))
         previous = 0
