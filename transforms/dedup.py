@@ -67,7 +67,8 @@ def _rewrite_all(texts: pl.Series) -> pl.Series:
 
 
 def _rewrite_rest(texts: pl.Series) -> pl.Series:
-    return texts.str.normalize("NFC").str.replace_all(" {2,}", " ").str.strip_chars(" ")
+    composed = _change(texts, texts.str.contains(_COMPOSABLE), lambda some: some.str.normalize("NFC"))
+    return composed.str.replace_all(" {2,}", " ").str.strip_chars(" ")
 
 
 def _change(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -97,7 +98,9 @@ def _describe(texts: pl.Series, min_chars: int, bits: int) -> pl.Series:
         columns.append(pl.Series(name, values))
     if bits == 64:
         columns.append(pl.Series("hash_high", [None], dtype=pl.UInt64).new_from_index(0, len(texts)))
-    return pl.DataFrame(columns).select([field.name for field in _DESCRIBED.fields]).to_struct(texts.name)
+    return (
+        pl.DataFrame(columns).select([field.name for field in _DESCRIBED.fields]).to_struct(texts.name)
+    )
 
 
 def _hashes(texts: pl.Series, min_chars: int, bits: int) -> pl.DataFrame:
@@ -151,8 +154,8 @@ def find_repeats(
     if len(heads) == len(keys):
         return order[:0], order[:0]
     if not is_gone.any():
-        is_repeat = ~is_head  # the first row of a group stands first in it
-        return order[is_repeat], order[heads][np.cumsum(is_head)[is_repeat] - 1]
+        repeats = np.flatnonzero(~is_head)  # the first row of a group stands first in it
+        return order[repeats], order[heads][np.cumsum(is_head)[repeats] - 1]
     rank = order + (is_gone[order].astype(np.int64) << 40)
     first = np.minimum.reduceat(rank, heads)[np.cumsum(is_head) - 1]
     is_repeat = (rank != first) & (first < 1 << 40)

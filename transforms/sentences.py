@@ -76,6 +76,7 @@ SENTENCES_SCHEMA: dict[str, pl.DataType] = {
 # White space as `str.isspace` has it. Rust's `\s` lacks U+001C to U+001F.
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _SPACE = r"[\s\x1c-\x1f]"
+_WIDE_SPACE = re.compile("[" + "".join(char for char in _SPACES if not char.isascii()) + "]")
 _CLOSERS = r"\"'”“’‘»«›‹)\]*_"
 _OPENERS = "\"'„“”»«‚‘›‹`([*_,"
 _OPENERS_AND_SPACES = _OPENERS + _SPACES
@@ -97,11 +98,12 @@ _EMOTICON = r"[:;]['o^-]?[)(DPp]+"
 _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f300-\U0001faff]*"
 
 
-
 def _words_of(*kinds: str) -> str:
     """The words of these kinds of rule in any language, as alternatives of a regular expression."""
     rules = (language_data(code).get("sentences", {}).get("rule", []) for code in known_languages())
-    words = {word for entries in rules for rule in entries if rule["kind"] in kinds for word in rule["words"]}
+    words = {
+        word for entries in rules for rule in entries if rule["kind"] in kinds for word in rule["words"]
+    }
     return "|".join(sorted(map(re.escape, words)))
 
 
@@ -466,31 +468,40 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         return stops, ends
     if ("1." in text and "2." in text) or ("1)" in text and "2)" in text):
         stops, ends = _enumeration(text, rules)
-    if ":" in text or ";" in text:
-        ends.update(match.end() for match in _EMOTICON_END.finditer(text))
-        ends.update(_stamp_ends(text, rules))
+    ends.update(_letter_ends(text, rules))
+    ends.update(_list_ends(text))
     if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
-    if rules.closing and "," in text:
-        ends.update(_closing_ends(text, rules, rules.closing))
-    if rules.byline and ":" in text:
-        for match in rules.byline.find(text):
-            ends.update((len(text[: match.start()].rstrip()), match.end()))
-    if rules.mail_field and ":" in text:
-        ends.update(_mail_field_ends(text, rules.mail_field))
-    if " - " in text or " * " in text:
-        ends.update(_item_ends(text))
-    if "- " in text:
-        ends.update(_file_ends(text))
     if any(ruler in text for ruler in _RULERS):
         ends.update(_ruler_ends(text))
         for match in _FRAME.finditer(text):
             ends.difference_update(range(match.start() + 1, match.end()))
             ends.update((len(text[: match.start()].rstrip()), match.end()))
-    if text.lstrip()[:1] in _BULLET_SET:
-        ends.update(len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
     ends.discard(0)
     return stops, ends
+
+
+def _letter_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends at what heads and closes letters and comments, and at emoticons."""
+    if rules.closing and "," in text:
+        yield from _closing_ends(text, rules, rules.closing)
+    if ":" in text or ";" in text:
+        yield from (match.end() for match in _EMOTICON_END.finditer(text))
+        yield from _stamp_ends(text, rules)
+    for match in rules.byline.find(text) if rules.byline else ():
+        yield len(text[: match.start()].rstrip())
+        yield match.end()
+    if rules.mail_field:
+        yield from _mail_field_ends(text, rules.mail_field)
+
+
+def _list_ends(text: str) -> Iterator[int]:
+    """Ends before the items of a list run together, and around attached files."""
+    if "- " in text or "* " in text:
+        yield from _item_ends(text)
+        yield from _file_ends(text)
+    if text.lstrip()[:1] in _BULLET_SET:
+        yield from (len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
 
 
 def _mail_field_ends(text: str, labels: _Phrases) -> Iterator[int]:
@@ -591,7 +602,7 @@ def _stamp_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         after = text[match.end() : match.end() + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
         before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()].rstrip()
         is_head = _is_name(before, rules)
-        if after and not (after[0].isupper() or is_head) or _ZONE.match(after):
+        if _ZONE.match(after) or (after and not (after[0].isupper() or is_head)):
             continue
         yield match.end()
         if is_head:
@@ -642,6 +653,9 @@ def _proposed_ends(text: str, language: str) -> list[int]:
 
     The end of the text is not among them.
     """
+    # sentencex panics where a space of several bytes stands before a full stop.
+    if not text.isascii():
+        text = _WIDE_SPACE.sub(" ", text)
     if len(text) > MAX_PIECE_CHARS:
         pieces = [part for _, piece in _pieces(text) for part in sentencex.segment(language, piece)]
     else:
@@ -780,7 +794,7 @@ def _previous_word(text: str, gap: _Gap) -> str:
 
 
 def _is_named_by_letter(text: str, gap: _Gap, rules: SentenceRules) -> bool:
-    """Whether a letter belongs to the word before: "Vitamin C." may end, "plan B." too, "von A." hardly."""
+    """Whether a letter belongs to the word before: "Vitamin C." may end, "plan B.", hardly "von A."."""
     previous = _previous_word(text, gap)
     return previous[:1].isupper() or (previous.isalpha() and previous.capitalize() not in rules.starters)
 
@@ -834,7 +848,9 @@ def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -
 def _trails_off(text: str, gap: _Gap, rules: SentenceRules) -> bool:
     """Whether an ellipsis ends a sentence of some length; "I... I" stammers."""
     words = _SENTENCE_BREAK.split(text[max(0, gap.start - CONTEXT_CHARS) : gap.start])[-1].split()
-    return gap.follower in rules.starters and len(words) >= MIN_TRAILING_WORDS and words[-1] != gap.follower
+    return (
+        gap.follower in rules.starters and len(words) >= MIN_TRAILING_WORDS and words[-1] != gap.follower
+    )
 
 
 def _is_spoken(text: str, gap: _Gap, rules: SentenceRules) -> bool:

@@ -159,6 +159,11 @@ def test_lead_and_text_rebuild_the_block(texts: list[str], language: str) -> Non
         assert rebuilt == (text.rstrip() if rows.height else "")
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000"])
+def test_a_wide_space_before_a_stop_is_no_panic(space: str) -> None:
+    assert sentence_spans(f"Plan A{space}. Good.", "en")
+
+
 def test_no_blocks_give_no_sentences() -> None:
     assert dict(split_sentences(block_frame([])).schema) == SENTENCES_SCHEMA
 
