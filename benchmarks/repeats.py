@@ -109,7 +109,7 @@ def our_repeats(lines: pl.Series) -> int:
     bucket_of = (keys % np.uint64(buckets)).astype(np.uint8)
     found = 0
     for bucket in range(buckets):
-        mine = keys[bucket_of == bucket]
+        mine = keys[np.flatnonzero(bucket_of == bucket)]
         none = np.zeros(len(mine), dtype=np.uint64)
         found += len(find_repeats(mine, none, none.astype(bool))[0])
     return found

@@ -46,7 +46,7 @@ class Spill:
         """All rows of a bucket."""
         file = self._file(bucket)
         written = [np.fromfile(file, dtype=self.dtype)] if file.exists() else []
-        waiting = [rows[of == bucket] for rows, of in self.waiting]
+        waiting = [rows[np.flatnonzero(of == bucket)] for rows, of in self.waiting]
         return np.concatenate([np.empty(0, dtype=self.dtype), *written, *waiting])
 
     def clear(self) -> None:

@@ -28,10 +28,22 @@ _MIX = (np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53))
 _COMPOSABLE = (
     r"[\p{M}\u{374}\u{37E}\u{387}\u{958}-\u{FB9}\u{1100}-\u{11FF}\u{1F71}-\u{1FFD}\u{2126}"
     r"\u{212A}\u{212B}\u{2329}\u{232A}\u{2ADC}\u{F900}-\u{FAFF}\u{FB1D}-\u{FB4E}"
-    r"\u{1D15E}-\u{1D1C0}\u{2F800}-\u{2FA1D}]"
+    r"\u{16D63}-\u{16D6A}\u{1D15E}-\u{1D1C0}\u{2F800}-\u{2FA1D}]"
 )
 _QUOTE = f"[{''.join(QUOTES)}]"
 _LOOK = rf"^\s|\s$|\s\s|[^\S ]|{_COMPOSABLE}|{_QUOTE}"
+
+
+# Each odd space becomes a plain one, and each run of spaces a single one.
+_ODD_SPACES = "\t\n\x0b\x0c\r\x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
+    map(chr, range(0x2000, 0x200B))
+)
+_RUNS = {" " * length: " " for length in range(2, 13)}
+# Composing makes quotation marks of these two, so they need not be composed before.
+_PLAIN = {**_RUNS, **dict.fromkeys(_ODD_SPACES, " "), **QUOTES, "\u1fef": "'", "\u1ffd": "'"}
+_LONGEST_FIRST = sorted(_PLAIN, key=lambda text: -len(text))
+
+_LOOK_AGAIN = rf"^ | $|  |{_COMPOSABLE}"
 
 
 def normalise(text: pl.Expr) -> pl.Expr:
@@ -47,16 +59,16 @@ def normalise(text: pl.Expr) -> pl.Expr:
 
 
 def _rewrite_all(texts: pl.Series) -> pl.Series:
-    bare = texts.str.strip_chars()
-    plain = _change(bare, bare.str.contains(rf"{_COMPOSABLE}|{_QUOTE}"), _compose)
-    return plain.str.replace_all(r"\s\s+|[^\S ]", " ")
+    """Normalised texts: one pass for all that is replaced, then what few need besides."""
+    plain = texts.str.replace_many(
+        _LONGEST_FIRST, [_PLAIN[text] for text in _LONGEST_FIRST], leftmost=True
+    )
+    return _change(plain, plain.str.contains(_LOOK_AGAIN), _rewrite_rest)
 
 
-def _compose(texts: pl.Series) -> pl.Series:
-    """NFC, and quotation marks plain."""
-    needed = texts.str.contains(_COMPOSABLE)
-    composed = _change(texts, needed, lambda some: some.str.normalize("NFC"))
-    return composed.str.replace_many(list(QUOTES), list(QUOTES.values()))
+def _rewrite_rest(texts: pl.Series) -> pl.Series:
+    composed = _change(texts, texts.str.contains(_COMPOSABLE), lambda some: some.str.normalize("NFC"))
+    return composed.str.replace_all(" {2,}", " ").str.strip_chars(" ")
 
 
 def _change(texts: pl.Series, which: pl.Series, change: Callable[[pl.Series], pl.Series]) -> pl.Series:
@@ -74,20 +86,21 @@ _DESCRIBED = pl.Struct({"hash": pl.UInt64, "hash_high": pl.UInt64, "is_long": pl
 
 def _describe(texts: pl.Series, min_chars: int, bits: int) -> pl.Series:
     """Hashes of the normalised texts, and whether they are long enough; the texts are not kept."""
-    where = texts.str.contains(_LOOK).arg_true()
-    facts = _hashes(texts, min_chars, bits)
-    if not where.is_empty():
-        changed = _hashes(_rewrite_all(texts.gather(where)), min_chars, bits)
-        at = where.to_numpy()
-        columns = []
-        for name in facts.columns:
-            values = facts[name].to_numpy().copy()
-            values[at] = changed[name].to_numpy()
-            columns.append(pl.Series(name, values))
-        facts = pl.DataFrame(columns)
+    needed = texts.str.contains(_LOOK)
+    parts = [texts.filter(~needed), _rewrite_all(texts.filter(needed))]
+    kept, changed = (_hashes(part, min_chars, bits) for part in parts)
+    at = needed.to_numpy()
+    columns = []
+    for name, dtype in kept.schema.items():
+        values = np.empty(len(texts), dtype=bool if dtype == pl.Boolean else np.uint64)
+        values[~at] = kept[name].to_numpy()
+        values[at] = changed[name].to_numpy()
+        columns.append(pl.Series(name, values))
     if bits == 64:
-        facts = facts.with_columns(hash_high=pl.lit(None, dtype=pl.UInt64))
-    return facts.select([field.name for field in _DESCRIBED.fields]).to_struct(texts.name)
+        columns.append(pl.Series("hash_high", [None], dtype=pl.UInt64).new_from_index(0, len(texts)))
+    return (
+        pl.DataFrame(columns).select([field.name for field in _DESCRIBED.fields]).to_struct(texts.name)
+    )
 
 
 def _hashes(texts: pl.Series, min_chars: int, bits: int) -> pl.DataFrame:
@@ -141,8 +154,8 @@ def find_repeats(
     if len(heads) == len(keys):
         return order[:0], order[:0]
     if not is_gone.any():
-        is_repeat = ~is_head  # the first row of a group stands first in it
-        return order[is_repeat], order[heads][np.cumsum(is_head)[is_repeat] - 1]
+        repeats = np.flatnonzero(~is_head)  # the first row of a group stands first in it
+        return order[repeats], order[heads][np.cumsum(is_head)[repeats] - 1]
     rank = order + (is_gone[order].astype(np.int64) << 40)
     first = np.minimum.reduceat(rank, heads)[np.cumsum(is_head) - 1]
     is_repeat = (rank != first) & (first < 1 << 40)

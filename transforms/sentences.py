@@ -21,6 +21,8 @@ import numpy as np
 import polars as pl
 import sentencex
 
+from transforms.languages import known_languages, language_data
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from collections.abc import Set as AbstractSet
@@ -49,6 +51,15 @@ MAX_KNOWN_WORDS = 200_000
 MAX_NAME_WORDS = 4
 """Longest name before a time stamp."""
 
+MAX_SPEAKER_WORDS = 4
+"""Words after a quotation within which somebody is said to have spoken it."""
+
+MIN_TRAILING_WORDS = 3
+"""Words that trail off in an ellipsis before it is believed to end them."""
+
+MIN_MAIL_FIELDS = 3
+"""Different fields in one line before it is taken for the head of a letter."""
+
 MIN_BARE_MARKERS = 3
 """Markers needed before an enumeration without punctuation between its items is believed."""
 
@@ -65,6 +76,7 @@ SENTENCES_SCHEMA: dict[str, pl.DataType] = {
 # White space as `str.isspace` has it. Rust's `\s` lacks U+001C to U+001F.
 _SPACES = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
 _SPACE = r"[\s\x1c-\x1f]"
+_WIDE_SPACE = re.compile("[" + "".join(char for char in _SPACES if not char.isascii()) + "]")
 _CLOSERS = r"\"'”“’‘»«›‹)\]*_"
 _OPENERS = "\"'„“”»«‚‘›‹`([*_,"
 _OPENERS_AND_SPACES = _OPENERS + _SPACES
@@ -85,12 +97,27 @@ _WIDE_STOPS = (
 _EMOTICON = r"[:;]['o^-]?[)(DPp]+"
 _EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f300-\U0001faff]*"
 
-# A necessary condition for a second sentence, in the common subset of Python's and Rust's
-# regular expressions, so that Polars can decide it for whole columns.
+
+def _words_of(*kinds: str) -> str:
+    """The words of these kinds of rule in any language, as alternatives of a regular expression."""
+    rules = (language_data(code).get("sentences", {}).get("rule", []) for code in known_languages())
+    words = {
+        word for entries in rules for rule in entries if rule["kind"] in kinds for word in rule["words"]
+    }
+    return "|".join(sorted(map(re.escape, words)))
+
+
+# Necessary conditions for a second sentence (POSSIBLE or RESTART), in the common subset of Python's
+# and Rust's regular expressions, so that Polars can decide them for whole columns.
 LANDMARK_PATTERN = (
     rf"{_EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{_SPACE}+[^\s\x1c-\x1f{_LOWER}]"
+    rf"|(?:{_words_of('closing')}){_SPACE}?,{_SPACE}+[{_UPPER}]|{_words_of('byline', 'mail-field')}"
+    rf"|<>{_SPACE}|-{_SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*-]{_SPACE}[{_UPPER}0-9].*){{3}}"
     rf"|2[.)]{_SPACE}|\*{{3}}|[_=~#-]{{5}}|[{_BULLETS}].*[{_BULLETS}]"
     rf"|[/.-][0-9]{{2,4}},?{_SPACE}+(?:(?:at|um){_SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
+)
+RESTART_PATTERN = (
+    rf"[{_LOWER}{_UPPER}0-9)]{_SPACE}+(?:{_words_of('restart')})(?:['’][a-z]+)?{_SPACE}+[{_LOWER}]{{2}}"
 )
 POSSIBLE_PATTERN = (
     rf"[.!?…][{_CLOSERS}]*(?:{_SPACE}+[^\s\x1c-\x1f]|\[[0-9]|[:;])|[{_WIDE_STOPS}\n]"
@@ -103,7 +130,7 @@ POSSIBLE_PATTERN = (
 _GAP = re.compile(
     rf"(?P<stop>[.!?…](?<![.!?…]{{2}})[.!?…]*+)[{_CLOSERS}]*+"
     r"(?>(?:\s?\[\d{1,3}(?:\s?[,–-]\s?\d{1,3})*\])*"
-    rf"(?:\s(?:[\"“”»]|'')(?!\S))?(?:\s?(?:{_EMOTICON}|{_EMOJI})(?!\S))?)"
+    rf"(?:\s(?:[\"“”»)\]]|''?)(?!\S))?(?P<smile>\s?(?:{_EMOTICON}|{_EMOJI})(?!\S))?)"
     r"(?=\s+\S)"
 )
 # An emoticon in the place of a full stop.
@@ -120,18 +147,31 @@ _ASIDE_OPEN = re.compile(r"(?<![^\s(\[–—-])[\"'„“”»«‚‘`(\[]+(?=\
 _ASIDE_CLOSE = re.compile(r"(?<=\S)[\"'“”»«’‘)\]]+(?!\w)")
 _MARKER = re.compile(r"(\d{1,2})(?<!\S\d)(?<!\S\d\d)(?:\.(?=\s+[^\Wa-z])|\)(?=\s+\w))")
 # What ends a line of its own, where a flattener ran lines together: addresses, time stamps, rulers.
-_ADDRESS = re.compile(r"@|://|www\.")
+_ADDRESS = re.compile(r"@|://|www\.|(?<!\S)<>")
 _RUN = re.compile(r"\S*")
 _STAMP = re.compile(
     r"\d(?<![\w/.-].)(?:\d?[/.]\d{1,2}[/.]\d{2,4}|\d{3}-\d\d-\d\d),?\s+(?:at\s|um\s)?"
     r"\d{1,2}:\d{2}(?::\d{2})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?(?=\s|$)"
 )
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
+_FRAME = re.compile(r"([=_~#-])(?<!\S.)\1{4,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
+_ITEM = re.compile(rf"([*-])(?<!\S.)\s(?=[{_UPPER}0-9])")
 _BULLET = re.compile(rf"(?<=\s)[{_BULLETS}](?=\s+\S)")
 _FIELD = re.compile(rf"\s+[{_UPPER}][\w-]*:")
+_FILE = re.compile(
+    r"-(?<!\S.)\s\w[\w.-]*\.(?i:docx?|pdf|xlsx?|pptx?|html?|txt|rtf|csv|zip|jpe?g|gif|png|tiff?|wpd|mp3|eml)"
+    r"(?:\s<<\s?File:[^<>]*>>)?(?=\s+[-<*A-Z]|\s*$)"
+)
+# After "Posted by": a name, a date and the time of day.
+_BYLINE = (
+    rf"\s[^\n.!?]{{1,80}}?\b\d{{1,2}}:\d{{2}}(?::\d{{2}})?(?:\s?[AaPp]\.?[Mm]\b\.?|\s+Uhr\b)?+"
+    rf"(?=\s+[\"“„]?[{_UPPER}]|\s*$)"
+)
+_WORD_END = re.compile(rf"[{_LOWER}{_UPPER}0-9)]")
 _ZONE = re.compile(r"[A-Z]{2,4}(?!\w)")
 _SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
 _BULLET_SET = frozenset(_BULLETS)
+_QUOTE_ENDS = frozenset("\"'”’»")
 _OPENER_SET = frozenset(_OPENERS)
 _NOTHING: frozenset[int] = frozenset()
 _NO_LANDMARKS = (_NOTHING, _NOTHING)
@@ -145,11 +185,35 @@ _KINDS = (
     "ordinal-lead",
     "ordinal-follower",
     "starter",
+    "common-word",
+    "restart",
+    "closing",
+    "byline",
+    "mail-field",
+    "speech-verb",
 )
+_PHRASES = ("closing", "byline", "mail-field")
 
 
 class LanguageRuleError(ValueError):
     """A rule of a language file that lacks its reason, its examples or a known kind."""
+
+
+class _Phrases(NamedTuple):
+    """Phrases, and what must stand around them; a search for the bare phrases is far cheaper."""
+
+    phrases: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+    def find(self, text: str, at_least: int = 1) -> Iterator[re.Match[str]]:
+        """Where they stand, if that many different ones of them are in the text at all."""
+        missing = at_least
+        for phrase in self.phrases:
+            if phrase in text:
+                missing -= 1
+                if not missing:
+                    return self.pattern.finditer(text)
+        return iter(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +234,12 @@ class SentenceRules:
     ordinal_leads: frozenset[str] = frozenset()
     ordinal_followers: frozenset[str] = frozenset()
     starters: frozenset[str] = frozenset()
+    common_words: frozenset[str] = frozenset()
+    speech_verbs: frozenset[str] = frozenset()
+    restart: re.Pattern[str] | None = None
+    closing: _Phrases | None = None
+    byline: _Phrases | None = None
+    mail_field: _Phrases | None = None
     abbreviations: frozenset[str] = frozenset()
     suffixes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     plain_words: dict[str, bool] = field(default_factory=dict, repr=False, compare=False)
@@ -214,6 +284,12 @@ class SentenceRules:
         return word in self.ordinal_followers or word.lower().endswith(suffixes)
 
 
+Hints = tuple[bool, bool]
+"""Whether a text may hold landmarks, and sentences that begin without an end before them."""
+
+NO_HINTS: Hints = (True, True)
+
+
 class _Gap(NamedTuple):
     """A place where a sentence may end: `start` of the stop, `end` after all that belongs to it."""
 
@@ -223,6 +299,7 @@ class _Gap(NamedTuple):
     word: str
     follower: str
     proposed: bool
+    smiles: bool
 
 
 @cache
@@ -254,7 +331,8 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         suffixes[kind] = suffixes.get(kind, ()) + tuple(
             word[1:].rstrip(".") for word in entry["words"] if word.startswith("-")
         )
-        words[kind] |= {"".join(word.split()).rstrip(".") for word in entry["words"]}
+        join = " " if kind in _PHRASES else ""
+        words[kind] |= {join.join(word.split()).rstrip(".") for word in entry["words"]}
     return SentenceRules(
         known=True,
         never_ends=frozenset(words["never-ends"]),
@@ -263,9 +341,33 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         ordinal_leads=frozenset(words["ordinal-lead"]),
         ordinal_followers=frozenset(words["ordinal-follower"]),
         starters=frozenset(words["starter"]),
+        common_words=frozenset(words["common-word"]),
+        speech_verbs=frozenset(words["speech-verb"]),
+        restart=_restart_pattern(words["restart"]),
+        closing=_phrases(words["closing"], rf"\s?,(?=\s+[{_UPPER}])"),
+        byline=_phrases(words["byline"], _BYLINE),
+        mail_field=_phrases(words["mail-field"], r"(?=\s)"),
         abbreviations=frozenset(words["never-ends"] | words["may-end"] | words["before-number"]),
         suffixes=suffixes,
     )
+
+
+def _any_of(words: AbstractSet[str]) -> str:
+    return "|".join(re.escape(word) for word in sorted(words, key=lambda word: (-len(word), word)))
+
+
+def _restart_pattern(words: AbstractSet[str]) -> re.Pattern[str] | None:
+    """One of `words` that goes on in small letters."""
+    if not words:
+        return None
+    return re.compile(rf"(?:{_any_of(words)})(?:['’][a-z]+)?\s+[{_LOWER}]{{2}}")
+
+
+def _phrases(phrases: AbstractSet[str], after: str) -> _Phrases | None:
+    """`phrases` that begin a word, with the pattern `after` behind them."""
+    if not phrases:
+        return None
+    return _Phrases(tuple(sorted(phrases)), re.compile(rf"(?<!\w)({_any_of(phrases)}){after}"))
 
 
 def _check_rule(entry: Mapping[str, Any], where: str) -> None:
@@ -280,31 +382,33 @@ def _check_rule(entry: Mapping[str, Any], where: str) -> None:
         raise LanguageRuleError(f"{where} has no example. Hint: add joins = [...] or splits = [...]")
 
 
-def sentence_spans(text: str, language: str, has_landmarks: bool | None = None) -> list[tuple[int, int]]:
+def sentence_spans(text: str, language: str, hints: Hints = NO_HINTS) -> list[tuple[int, int]]:
     """Code-point offsets (start, end) of the sentences of one block, in order and disjoint.
 
     Agrees with `split_sentences`, whose fast path only leaves out what has no second sentence.
     Newlines always end a sentence. Spans are trimmed; everything outside them is white space.
     `language` is an ISO 639 code; an unknown one is segmented by sentencex's fallback.
-    `has_landmarks`: whether LANDMARK_PATTERN is in the text, if that is known.
+    `hints`: whether LANDMARK_PATTERN and RESTART_PATTERN are in the text, where that is known.
     """
     if "\n" not in text:
-        return _line_spans(text, language, has_landmarks)
+        return _line_spans(text, language, hints)
     spans: list[tuple[int, int]] = []
     offset = 0
     for line in text.split("\n"):
-        found = _line_spans(line, language, has_landmarks)
+        found = _line_spans(line, language, hints)
         spans += [(offset + start, offset + end) for start, end in found]
         offset += len(line) + 1
     return spans
 
 
-def _line_spans(line: str, language: str, has_landmarks: bool | None) -> list[tuple[int, int]]:
+def _line_spans(line: str, language: str, hints: Hints) -> list[tuple[int, int]]:
     spans: list[tuple[int, int]] = []
     start = 0
-    ends = sentence_ends(line, language, has_landmarks)
+    ends = sentence_ends(line, language, hints)
     ends.append(len(line.rstrip()))
     for end in ends:
+        if start < end and line[start] == " ":
+            start += 1
         while start < end and line[start].isspace():
             start += 1
         if start < end:
@@ -313,12 +417,13 @@ def _line_spans(line: str, language: str, has_landmarks: bool | None) -> list[tu
     return spans
 
 
-def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -> list[int]:
+def sentence_ends(text: str, language: str, hints: Hints = NO_HINTS) -> list[int]:
     """Offsets within `text` at which a sentence ends and another one follows, ascending."""
     rules = load_rules(language)
     proposed = _proposed_ends(text, language)
     count = len(proposed)
-    markers, more = _landmarks(text, rules) if has_landmarks is not False else _NO_LANDMARKS
+    may_have_landmarks, may_restart = hints
+    markers, more = _landmarks(text, rules) if may_have_landmarks else _NO_LANDMARKS
     ends: list[int] = []
     at = 0
     for match in _GAP.finditer(text):
@@ -332,15 +437,23 @@ def sentence_ends(text: str, language: str, has_landmarks: bool | None = None) -
             at += 1
         if start in markers or (not is_proposed and _goes_on(text, start, end)):
             continue
-        if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, rules):
+        if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, end, rules):
             ends.append(end)
             continue
         gap = _Gap(
-            start, end, match["stop"], _word_before(text, start), _word_after(text, end), is_proposed
+            start,
+            end,
+            match["stop"],
+            _word_before(text, start),
+            _word_after(text, end),
+            is_proposed,
+            match["smile"] is not None,
         )
         if _ends_sentence(text, gap, language, rules):
             ends.append(end)
     ends += [end for end in proposed[at:] if _ends_without_space(text, end, rules)]
+    if may_restart:
+        more = {*more, *_restart_ends(text, rules)}
     return sorted({*ends, *more}) if more else ends
 
 
@@ -355,16 +468,112 @@ def _landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstr
         return stops, ends
     if ("1." in text and "2." in text) or ("1)" in text and "2)" in text):
         stops, ends = _enumeration(text, rules)
-    if ":" in text or ";" in text:
-        ends.update(match.end() for match in _EMOTICON_END.finditer(text))
-        ends.update(_stamp_ends(text, rules))
-    if "@" in text or "://" in text or "www." in text:
+    ends.update(_letter_ends(text, rules))
+    ends.update(_list_ends(text))
+    if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
     if any(ruler in text for ruler in _RULERS):
         ends.update(_ruler_ends(text))
-    if text.lstrip()[:1] in _BULLET_SET:
-        ends.update(len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
+        for match in _FRAME.finditer(text):
+            ends.difference_update(range(match.start() + 1, match.end()))
+            ends.update((len(text[: match.start()].rstrip()), match.end()))
+    ends.discard(0)
     return stops, ends
+
+
+def _letter_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends at what heads and closes letters and comments, and at emoticons."""
+    if rules.closing and "," in text:
+        yield from _closing_ends(text, rules, rules.closing)
+    if ":" in text or ";" in text:
+        yield from (match.end() for match in _EMOTICON_END.finditer(text))
+        yield from _stamp_ends(text, rules)
+    for match in rules.byline.find(text) if rules.byline else ():
+        yield len(text[: match.start()].rstrip())
+        yield match.end()
+    if rules.mail_field:
+        yield from _mail_field_ends(text, rules.mail_field)
+
+
+def _list_ends(text: str) -> Iterator[int]:
+    """Ends before the items of a list run together, and around attached files."""
+    if "- " in text or "* " in text:
+        yield from _item_ends(text)
+        yield from _file_ends(text)
+    if text.lstrip()[:1] in _BULLET_SET:
+        yield from (len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
+
+
+def _mail_field_ends(text: str, labels: _Phrases) -> Iterator[int]:
+    """Ends before the fields of a letter's head, where several follow each other."""
+    found = list(labels.find(text, at_least=MIN_MAIL_FIELDS))
+    if len({match[1].lower() for match in found}) >= MIN_MAIL_FIELDS:
+        for match in found:
+            yield len(text[: match.start()].rstrip())
+
+
+def _item_ends(text: str) -> Iterator[int]:
+    """Ends before the items of a list run together ("- Wash the rice - Boil it - Serve warm")."""
+    items = list(_ITEM.finditer(text))
+    if len(items) < MIN_BARE_MARKERS:
+        return
+    before = text[: items[0].start()].rstrip()
+    if before and before[-1] not in ".!?:)":
+        return
+    if len({item[1] for item in items}) > 1:
+        return
+    for item in items:
+        yield len(text[: item.start()].rstrip())
+
+
+def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
+    """Ends before a capitalised word that only begins sentences, where no mark ends the one before."""
+    if rules.restart is None:
+        return
+    for match in rules.restart.finditer(text):
+        start = match.start()
+        if not text[max(0, start - 1) : start].isspace():
+            continue
+        before = text[max(0, start - CONTEXT_CHARS) : start].rstrip()
+        if not _WORD_END.match(before[-1:]) or (before[-1].isupper() and not before[-2:-1].isalnum()):
+            continue
+        word = before.split()[-1].strip(_OPENERS)
+        if word[:1].upper() + word[1:] not in rules.starters:
+            yield len(text[:start].rstrip())
+
+
+def _closing_ends(text: str, rules: SentenceRules, closing: _Phrases) -> Iterator[int]:
+    """Ends after "Regards," and after the name that signs the letter."""
+    for match in closing.find(text):
+        before = text[: match.start()].rstrip()
+        after = text[match.end() : match.end() + 2 * CONTEXT_CHARS]
+        name = _signature(after, rules)
+        if name and (not before or before[-1] in ".!?)"):
+            yield match.end()
+            if name < len(after.rstrip()):
+                yield match.end() + name
+
+
+def _signature(after: str, rules: SentenceRules) -> int:
+    """Length of the name that `after` begins with, 0 if it is none or only somebody spoken to."""
+    end = 0
+    first = ""
+    for word in list(_WORD.finditer(after))[:MAX_NAME_WORDS]:
+        is_over = word[0] in rules.starters or word[0] == first or not word[0][0].isupper()
+        if is_over or not after[end : word.start()].isspace():
+            break
+        first = first or word[0]
+        end = word.end()
+    return 0 if after[end : end + 1] in tuple(",.!?;:") else end
+
+
+def _file_ends(text: str) -> Iterator[int]:
+    """Both ends of the names of attached files: " - plan.doc << File: plan.doc >>"."""
+    for match in _FILE.finditer(text):
+        before = text[: match.start()].rstrip()
+        if before:
+            yield len(before)
+        yield match.end()
 
 
 def _address_ends(text: str, rules: SentenceRules) -> Iterator[int]:
@@ -376,7 +585,7 @@ def _address_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         if at == len(text) or not (last.isalnum() or last in "/>]_"):
             continue
         follower = _word_after(text, at)
-        is_bracketed = last == ">" and address[0] == "@" and follower[:1].isupper()
+        is_bracketed = last == ">" and address[0] in ("@", "<>") and follower[:1].isupper()
         if is_bracketed or follower in rules.starters or _FIELD.match(text, at):
             yield at
 
@@ -391,14 +600,22 @@ def _stamp_ends(text: str, rules: SentenceRules) -> Iterator[int]:
     """Ends of a date with a time ("08/16/2000 12:05 PM") before a capital, and of a name before it."""
     for match in _STAMP.finditer(text):
         after = text[match.end() : match.end() + CONTEXT_CHARS].lstrip(_OPENERS_AND_SPACES)
-        if after and (not after[0].isupper() or _ZONE.match(after)):
+        before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()].rstrip()
+        is_head = _is_name(before, rules)
+        if _ZONE.match(after) or (after and not (after[0].isupper() or is_head)):
             continue
         yield match.end()
-        before = text[max(0, match.start() - 2 * CONTEXT_CHARS) : match.start()]
-        names = _SENTENCE_BREAK.split(before)[-1].split()
-        are_names = all(name[0].isupper() or "@" in name for name in names)
-        if 1 <= len(names) <= MAX_NAME_WORDS and are_names and names[0] not in rules.starters:
+        if is_head:
             yield len(text[: match.start()].rstrip())
+
+
+def _is_name(before: str, rules: SentenceRules) -> bool:
+    """Whether what stands before a time stamp is somebody's name or address, and no more."""
+    if before.endswith(">") and "@" in before.rpartition("<")[2]:
+        return True
+    names = _SENTENCE_BREAK.split(before)[-1].split()
+    are_names = all(name[0].isupper() or "@" in name for name in names)
+    return 1 <= len(names) <= MAX_NAME_WORDS and are_names and names[0] not in rules.starters
 
 
 def _ruler_ends(text: str) -> Iterator[int]:
@@ -418,10 +635,10 @@ def _goes_on(text: str, stop: int, end: int) -> bool:
     return is_small and text[stop] == "." and text[end - 1] not in "!?"
 
 
-def _is_beyond_doubt(text: str, stop: int, rules: SentenceRules) -> bool:
+def _is_beyond_doubt(text: str, stop: int, end: int, rules: SentenceRules) -> bool:
     """Whether no rule could object to a proposed end: so it is in most gaps, and this is cheap."""
     if text[stop] != ".":
-        return True
+        return text[end - 1] not in _QUOTE_ENDS
     word = text[text.rfind(" ", max(0, stop - CONTEXT_CHARS), stop) + 1 : stop]
     known = rules.plain_words.get(word)
     if known is None:
@@ -436,6 +653,9 @@ def _proposed_ends(text: str, language: str) -> list[int]:
 
     The end of the text is not among them.
     """
+    # sentencex panics where a space of several bytes stands before a full stop.
+    if not text.isascii():
+        text = _WIDE_SPACE.sub(" ", text)
     if len(text) > MAX_PIECE_CHARS:
         pieces = [part for _, piece in _pieces(text) for part in sentencex.segment(language, piece)]
     else:
@@ -524,7 +744,7 @@ def _judge_full_stop(text: str, gap: _Gap, rules: SentenceRules) -> bool | None:
     if word.isdigit():
         return _judge_number(text, gap, rules)
     kinds = rules.kinds_of(word)
-    if not kinds:
+    if not kinds or _is_common(text, gap, rules):
         return None
     starts = gap.follower in rules.starters
     for kind in kinds:
@@ -546,8 +766,16 @@ def _judge_letters(text: str, gap: _Gap, rules: SentenceRules, kinds: tuple[str,
         is_letter = gap.proposed and not _follows_lead(text, gap, rules) and len(gap.word) == 1
         return starts or is_letter
     if "letters" in kinds:
-        return starts and _is_capitalised_before(text, gap)
+        return starts and _is_named_by_letter(text, gap, rules)
     return None
+
+
+def _is_common(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether the word stands for itself: "I am." and "so do I.", but not "5 am." nor "Vol. I."."""
+    if gap.word not in rules.common_words or _is_number(gap.follower):
+        return False
+    before = _previous_word(text, gap)
+    return before.isalpha() and (before.islower() or not gap.word[0].isupper())
 
 
 def _last_part(word: str) -> str:
@@ -565,9 +793,10 @@ def _previous_word(text: str, gap: _Gap) -> str:
     return words[-2] if len(words) > 1 else ""
 
 
-def _is_capitalised_before(text: str, gap: _Gap) -> bool:
-    """Whether a capitalised word precedes: "Vitamin C." may end, "von A." hardly does."""
-    return _previous_word(text, gap)[:1].isupper()
+def _is_named_by_letter(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether a letter belongs to the word before: "Vitamin C." may end, "plan B.", hardly "von A."."""
+    previous = _previous_word(text, gap)
+    return previous[:1].isupper() or (previous.isalpha() and previous.capitalize() not in rules.starters)
 
 
 def _follows_lead(text: str, gap: _Gap, rules: SentenceRules) -> bool:
@@ -598,23 +827,50 @@ def _judge_follower(text: str, gap: _Gap, language: str, rules: SentenceRules) -
     if first.islower():
         if rules.starts_small and _is_loud(text, gap):
             return True
-        return _may_start_small(text, gap) and _is_ordinary(gap.word, language)
+        return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+    if gap.stop[-1] in "!?" and _is_spoken(text, gap, rules):
+        return False
     if gap.proposed:
         return first not in _INNER_MARKS
     if first.isdigit():
-        return _is_ordinary(gap.word, language)
-    if not first.isupper() or gap.stop[-1] == "…" or gap.stop.endswith(".."):
+        return _is_ordinary(gap.word, language, rules)
+    if not first.isupper():
         return False
-    if gap.stop == "." and not _is_ordinary(gap.word, language):
+    if gap.stop[-1] == "…" or gap.stop.endswith(".."):
+        return _trails_off(text, gap, rules)
+    if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
         return False
     # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
     at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in _ASIDE_CLOSERS else gap.start
     return not _in_short_aside(text, at)
 
 
+def _trails_off(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether an ellipsis ends a sentence of some length; "I... I" stammers."""
+    words = _SENTENCE_BREAK.split(text[max(0, gap.start - CONTEXT_CHARS) : gap.start])[-1].split()
+    return (
+        gap.follower in rules.starters and len(words) >= MIN_TRAILING_WORDS and words[-1] != gap.follower
+    )
+
+
+def _is_spoken(text: str, gap: _Gap, rules: SentenceRules) -> bool:
+    """Whether the sentence goes on to say who spoke: "Why?" Ann asked."""
+    if text[gap.end - 1] not in _QUOTE_ENDS or not rules.speech_verbs:
+        return False
+    words = text[gap.end : gap.end + CONTEXT_CHARS].split()[:MAX_SPEAKER_WORDS]
+    for word in words[1:]:
+        if word.rstrip(",.;:") in rules.speech_verbs:
+            return True
+        if not word[0].isupper():
+            return False
+    return False
+
+
 def _is_loud(text: str, gap: _Gap) -> bool:
     """Whether the gap is a question or a cry that nobody quotes; a lone ! may be part of a name."""
     stop = gap.stop
+    if gap.smiles:
+        return True
     if text[gap.end - 1] not in "!?":
         return False
     return "?" in stop or len(stop) > 1 or gap.proposed or text[gap.start - 1].isspace()
@@ -632,10 +888,14 @@ def _may_start_small(text: str, gap: _Gap) -> bool:
     return gap.proposed and ends_open and text[gap.end - 1] in ".!?" and gap.follower[0].isascii()
 
 
-def _is_ordinary(word: str, language: str) -> bool:
+def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
     """Whether `word` is a plain word: no number, no initial, no abbreviation known to anybody."""
     part = _last_part(word.rstrip("\"'”“’»«›‹)]*_"))
-    return len(part) > 1 and not part.isdigit() and not _is_base_abbreviation(language, part)
+    if part in rules.common_words:
+        return True
+    if part.isdigit():
+        return len(part) > MAX_ORDINAL_DIGITS and len(word) > len(part)  # a telephone number
+    return len(part) > 1 and not _is_base_abbreviation(language, part)
 
 
 @lru_cache(maxsize=100_000)
@@ -698,6 +958,11 @@ def _is_ordinal(text: str, marker: re.Match[str], rules: SentenceRules) -> bool:
     return rules.follows_ordinal(_word_after(text, marker.end()))
 
 
+@cache
+def _restart_languages() -> list[str]:
+    return [code for code in known_languages() if load_rules(code).restart]
+
+
 def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
     """Cuts blocks into sentences.
 
@@ -710,9 +975,14 @@ def split_sentences(blocks: pl.DataFrame) -> pl.DataFrame:
     its block. Blocks of white space alone have no row.
     """
     rows = blocks.select("page", "block", "text", "start", "kind", "language").with_row_index("row")
-    splits = ~pl.col("kind").is_in(WHOLE_KINDS) & pl.col("text").str.contains(POSSIBLE_PATTERN)
-    parts = rows.with_columns(splits=splits).partition_by("splits", as_dict=True)
-    empty = rows.clear()
+    # Only languages with such words are searched for them.
+    searched = pl.when(pl.col("language").is_in(_restart_languages())).then("text")
+    restarts = searched.str.contains(RESTART_PATTERN).fill_null(False)
+    possible = pl.col("text").str.contains(POSSIBLE_PATTERN) | pl.col("restarts")
+    splits = ~pl.col("kind").is_in(WHOLE_KINDS) & possible
+    marked = rows.with_columns(restarts=restarts).with_columns(splits=splits)
+    parts = marked.partition_by("splits", as_dict=True)
+    empty = rows.clear().with_columns(restarts=pl.lit(False))
     whole = _whole_blocks(parts.get((False,), empty))
     split = _split_blocks(parts.get((True,), empty))
     return whole.merge_sorted(split, key="row").select(list(SENTENCES_SCHEMA))
@@ -747,10 +1017,12 @@ def _split_blocks(rows: pl.DataFrame) -> pl.DataFrame:
     chosen = rows.select(
         "text",
         pl.col("language").fill_null(""),
-        landmarks=pl.col("text").str.contains(LANDMARK_PATTERN),
+        pl.col("text").str.contains(LANDMARK_PATTERN).alias("landmarks"),
+        "restarts",
     )
-    for text, language, has_landmarks in chosen.iter_rows():
-        spans = sentence_spans(text, language, has_landmarks)
+    columns = (column.to_list() for column in chosen.get_columns())
+    for text, language, landmarks, restarts in zip(*columns, strict=True):
+        spans = sentence_spans(text, language, (landmarks, restarts))
         counts.append(len(spans))
         previous = 0
         for start, end in spans:

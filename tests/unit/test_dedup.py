@@ -55,6 +55,12 @@ def test_looking_first_gives_what_rewriting_all_would(text):
         assert unicodedata.normalize("NFC", found) == rewritten
 
 
+def test_long_runs_of_spaces_become_one():
+    texts = [f"a{' ' * length}\t\u00a0{' ' * length}„b“  " for length in range(40)]
+    found = pl.select(normalise(pl.lit(pl.Series(texts)))).to_series()
+    assert set(found) == {'a "b"'}
+
+
 def test_every_character_is_composed():
     """Looking first overlooks none."""
     chars = [chr(code) for code in range(0x21, 0x110000) if not 0xD800 <= code < 0xE000]

@@ -32,6 +32,8 @@ FRAGMENTS = (
     "。", "日本", "U.S.", "Nr.", "Ende.Der", "www.example.org", "iPhone", "e\u0301", "ß",
     "a@b.org", "<a@b.org>", "https://a.org/b", "08/16/2000 12:05 PM", "16.08.2000 um 12:05", "*****", "1)",
     "2)", "3)", "•", "Web:", "(Applause.)", "?", "Name",
+    " He was", "Thanks, Ann", "Posted by Ann 10:46 PM", "From:", "To:", "Date:", " - plan.doc", " - A",
+    "* B", "<>", "=====", '"No!" Ann said',
 )  # fmt: skip
 
 any_text = st.one_of(
@@ -121,7 +123,8 @@ def test_spans_are_ordered_trimmed_and_lose_nothing(text: str, language: str) ->
 def test_the_fast_path_passes_over_no_boundary(text: str, language: str) -> None:
     line = text.replace("\n", " ")
     frame = pl.DataFrame({"text": [line]}, schema={"text": pl.String})
-    possible = frame.select(pl.col("text").str.contains(sentences.POSSIBLE_PATTERN)).item()
+    pattern = f"{sentences.POSSIBLE_PATTERN}|{sentences.RESTART_PATTERN}"
+    possible = frame.select(pl.col("text").str.contains(pattern)).item()
     ends = sentences.sentence_ends(line, language)
     assert possible or not [end for end in ends if line[end:].strip()]
 
@@ -154,6 +157,11 @@ def test_lead_and_text_rebuild_the_block(texts: list[str], language: str) -> Non
         rows = found.filter(pl.col("block") == block)
         rebuilt = "".join(lead + kept for lead, kept in rows.select("lead", "text").iter_rows())
         assert rebuilt == (text.rstrip() if rows.height else "")
+
+
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000"])
+def test_a_wide_space_before_a_stop_is_no_panic(space: str) -> None:
+    assert sentence_spans(f"Plan A{space}. Good.", "en")
 
 
 def test_no_blocks_give_no_sentences() -> None:
