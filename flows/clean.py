@@ -156,7 +156,9 @@ class CarefulReader:
             row = records.row(0, named=True)
             where = row["record_id"] and f"id {row['record_id']}"
             reason = "reading it kills the process that reads it"
-            refuse(Broken(row["source"], where, reason, "remove it, and report it with the page"))
+            # It may have been killed from outside, for want of memory: the next run tries again.
+            remedy = "remove it, and report it with the page"
+            refuse(Broken(row["source"], where, reason, remedy, is_passing=True))
             self.refused += 1
             return
         yield from stages

@@ -226,12 +226,16 @@ def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
 def read_table(corpus: Path, table: Table) -> pl.LazyFrame:
     """All rows of a published table, in the order of its files.
 
-    Raises OutputError where there are no such files.
+    A column that came after the corpus was published is null. Raises OutputError where there are no
+    such files.
     """
     files = sorted((corpus / table.name).rglob("*.parquet"))
     if not files:
         raise OutputError(f"{corpus} has no table {table.name!r}", "name a published corpus")
-    return pl.scan_parquet(files, hive_partitioning=False)
+    rows = pl.scan_parquet(files, hive_partitioning=False)
+    there = pl.read_parquet_schema(files[0])
+    late = [c for c in table.columns if c.nullable and c.name not in there]
+    return rows.with_columns(pl.lit(None, dtype=c.dtype).alias(c.name) for c in late) if late else rows
 
 
 def stage_files(corpus: Corpus, stage: str, table: Table) -> list[Path]:

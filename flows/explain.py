@@ -88,10 +88,11 @@ def _like(pages: pl.LazyFrame, name: str) -> list[str]:
     """Some names of pages that resemble one that is not there."""
     words = sorted(re.findall(r"\w{3,}", name.lower()), key=len)
     every = pl.concat([pages.select(name=column) for column in _NAMES]).drop_nulls().unique()
-    shared = pl.any_horizontal(
-        pl.col("name").str.to_lowercase().str.contains(word, literal=True) for word in words[-2:]
-    )
-    some = every.filter(shared) if words else every
+    some = every
+    if words:
+        lower = pl.col("name").str.to_lowercase()
+        shares = [lower.str.contains(word, literal=True) for word in words[-2:]]
+        some = every.filter(pl.any_horizontal(shares))
     names = some.sort("name").head(MAX_NAMES).collect()["name"].to_list()
     if not names:
         return every.sort("name").head(SHOWN_NAMES).collect()["name"].to_list()

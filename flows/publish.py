@@ -77,7 +77,7 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
 
 def _slices(index: pl.DataFrame) -> Iterator[pl.DataFrame]:
     """Runs of whole shards, for their files are read once, of about `SLICE_CHARS` or a shard each."""
-    full = index.with_columns(slice=pl.col("n_chars_read").cum_sum() // SLICE_CHARS)
+    full = index.with_columns(slice=pl.col("n_chars_read").cast(pl.Int64).cum_sum() // SLICE_CHARS)
     by_shard = full.with_columns(pl.col("slice").first().over("shard"))
     for _, pages in by_shard.group_by("slice", maintain_order=True):
         yield pages.drop("slice")

@@ -32,6 +32,7 @@ MIN_PAGE_WEIGHT = 0.9  # from here on a passage is taken to be in the page's lan
 MIN_OTHER_LETTERS = 30  # a shorter passage does not make a page mixed
 MAX_OTHER_SHARE = 0.1  # of the page's letters: less does not, either
 MIN_FURNITURE_SHARE = 1 / 3  # of a line's words: it does not vote on the language of the page
+MIN_HEARD_SHARE = 0.1  # of the prose, or else furniture votes as well
 NEIGHBOURS = (-1, 1)  # places off
 PRIOR_LETTERS = 5  # at this length a passage counts as much as its page, or as its neighbours
 FLOOR = 0.02  # probability of a language that was not named
@@ -351,13 +352,29 @@ def _votes(told: pl.DataFrame) -> pl.DataFrame:
     """`page`, `language`, `votes`: letters that vote on the page's language.
 
     Prose votes; on a page without any, all lines do. On pages in several languages furniture does not:
-    notices about cookies, comments and deliveries are often in another language than the text.
+    notices about cookies, comments and deliveries are often in another language than the text. But a
+    page that is a notice is one: next to nothing beside it does not decide.
     """
     is_disputed = pl.col("language").n_unique().over("page") > 1
     silent = _furniture(told.filter(is_disputed))
-    voters = told.join(silent, on="row", how="anti")
-    is_voter = pl.col("is_prose") | ~pl.col("is_prose").any().over("page")
-    return voters.filter(is_voter).group_by("page", "language").agg(votes=pl.col("letters").sum())
+    heard = _voters(told.join(silent, on="row", how="anti"))
+    everyone = _voters(told)
+    letters = pl.col("letters").sum()
+    decide = (
+        everyone.group_by("page")
+        .agg(all=letters)
+        .join(heard.group_by("page").agg(heard=letters), on="page")
+        .filter(pl.col("heard") >= MIN_HEARD_SHARE * pl.col("all"))
+    )
+    voters = pl.concat(
+        [heard.join(decide, on="page", how="semi"), everyone.join(decide, on="page", how="anti")]
+    )
+    return voters.group_by("page", "language").agg(votes=letters)
+
+
+def _voters(lines: pl.DataFrame) -> pl.DataFrame:
+    """Prose; of a page without any, all lines."""
+    return lines.filter(pl.col("is_prose") | ~pl.col("is_prose").any().over("page"))
 
 
 def _furniture(lines: pl.DataFrame) -> pl.DataFrame:

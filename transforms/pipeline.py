@@ -447,7 +447,7 @@ def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFr
 
 
 def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
-    """What the ledger should say of a page as a whole: its encoding, an extractor that was silent."""
+    """What the ledger says of a page as a whole: its encoding, that it is empty, who kept silent."""
     encodings = records.filter(pl.col("encoding") != "utf-8").select(
         "page", step=pl.lit("read"), rule=pl.lit("encoding"), before="encoding"
     )
@@ -457,7 +457,10 @@ def _page_notes(records: pl.DataFrame, flat: pl.DataFrame) -> pl.DataFrame:
     found = flat.filter(pl.col("origin").is_not_null()).select(
         "page", step=pl.lit("extract"), rule=pl.lit("hidden-text"), before="origin"
     )
-    notes = pl.concat([encodings, skipped, found]).with_columns(
+    silent = flat.filter(pl.col("lines").list.len() == 0).select(
+        "page", step=pl.lit("read"), rule=pl.lit("no-text"), before=pl.lit("the page shows no text")
+    )
+    notes = pl.concat([encodings, silent, skipped, found]).with_columns(
         action=pl.lit("note"), also=pl.lit([], dtype=pl.List(pl.String))
     )
     return ACTIONS_TAKEN.conform(notes)

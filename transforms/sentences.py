@@ -52,6 +52,7 @@ MAX_NAME_WORDS = 4
 """Longest name before a time stamp."""
 
 MAX_SPEAKER_WORDS = 4
+TITLE_WORDS = 3  # behind a capitalised word in which a title shows itself
 """Words after a quotation within which somebody is said to have spoken it."""
 
 MIN_TRAILING_WORDS = 3
@@ -79,6 +80,7 @@ _SPACE = r"[\s\x1c-\x1f]"
 _WIDE_SPACE = re.compile("[" + "".join(char for char in _SPACES if not char.isascii()) + "]")
 _CLOSERS = r"\"'”“’‘»«›‹)\]*_"
 _OPENERS = "\"'„“”»«‚‘›‹`([*_,"
+_MARKER_END = re.compile(r"(?:^|\s)\(?(?:[a-zA-Z]|\d{1,2})[).]?$")  # of an item: "(a)", "7)"
 _OPENERS_AND_SPACES = _OPENERS + _SPACES
 # A "word" after a gap that shows the sentence going on: "40 Einw. / km²".
 _BULLETS = "•●▪◦‣■□"
@@ -537,9 +539,17 @@ def _restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         before = text[max(0, start - CONTEXT_CHARS) : start].rstrip()
         if not _WORD_END.match(before[-1:]) or (before[-1].isupper() and not before[-2:-1].isalnum()):
             continue
+        if _MARKER_END.search(before) or _is_in_title(before, text[start : start + CONTEXT_CHARS]):
+            continue
         word = before.split()[-1].strip(_OPENERS)
         if word[:1].upper() + word[1:] not in rules.starters:
             yield len(text[:start].rstrip())
+
+
+def _is_in_title(before: str, after: str) -> bool:
+    """Whether capitals go on around the word, as in "I Love You to the Moon"."""
+    follows = after.split()[1 : 1 + TITLE_WORDS]
+    return before.rsplit(maxsplit=1)[-1][:1].isupper() and any(word[0].isupper() for word in follows)
 
 
 def _closing_ends(text: str, rules: SentenceRules, closing: _Phrases) -> Iterator[int]:
@@ -548,7 +558,7 @@ def _closing_ends(text: str, rules: SentenceRules, closing: _Phrases) -> Iterato
         before = text[: match.start()].rstrip()
         after = text[match.end() : match.end() + 2 * CONTEXT_CHARS]
         name = _signature(after, rules)
-        if name and (not before or before[-1] in ".!?)"):
+        if name and (not before or (before[-1] in ".!?)" and "." not in before.split()[-1][:-1])):
             yield match.end()
             if name < len(after.rstrip()):
                 yield match.end() + name
@@ -772,7 +782,8 @@ def _judge_letters(text: str, gap: _Gap, rules: SentenceRules, kinds: tuple[str,
 
 def _is_common(text: str, gap: _Gap, rules: SentenceRules) -> bool:
     """Whether the word stands for itself: "I am." and "so do I.", but not "5 am." nor "Vol. I."."""
-    if gap.word not in rules.common_words or _is_number(gap.follower):
+    is_numbered = _is_number(gap.follower) and gap.follower != "I"
+    if gap.word not in rules.common_words or is_numbered:
         return False
     before = _previous_word(text, gap)
     return before.isalpha() and (before.islower() or not gap.word[0].isupper())
@@ -857,10 +868,11 @@ def _is_spoken(text: str, gap: _Gap, rules: SentenceRules) -> bool:
     """Whether the sentence goes on to say who spoke: "Why?" Ann asked."""
     if text[gap.end - 1] not in _QUOTE_ENDS or not rules.speech_verbs:
         return False
-    words = text[gap.end : gap.end + CONTEXT_CHARS].split()[:MAX_SPEAKER_WORDS]
-    for word in words[1:]:
+    words = text[gap.end : gap.end + CONTEXT_CHARS].split()[: MAX_SPEAKER_WORDS + 1]
+    for word, following in zip(words[1:MAX_SPEAKER_WORDS], [*words[2:], ""], strict=False):
         if word.rstrip(",.;:") in rules.speech_verbs:
-            return True
+            # What is said next begins another sentence: "Who?" I said, "You."
+            return not (word.endswith(",") and following.startswith(tuple(_OPENERS)))
         if not word[0].isupper():
             return False
     return False

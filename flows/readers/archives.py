@@ -47,7 +47,8 @@ class _Member(Filled):
             raise
         except ERRORS as error:
             self._has_failed = True
-            raise BrokenStreamError(f"can't be unpacked: {error}", self._read) from error
+            told = str(error) or type(error).__name__
+            raise BrokenStreamError(f"can't be unpacked: {told}", self._read) from error
         self._read += len(data)
         if self._budget:
             self._budget.spent += len(data)
@@ -101,9 +102,10 @@ def _read_without_directory(
     from stream_unzip import UnzipError, stream_unzip
 
     file.seek(0)
+    last = "its beginning"
     try:
         for raw_name, _, chunks in stream_unzip(iter(lambda: file.read(COPY_BYTES), b"")):
-            name = raw_name.decode("utf-8", "surrogateescape")
+            last = name = raw_name.decode("utf-8", "surrogateescape")
             inner = _Member(_Chunks(chunks), content.budget)
             if name and not name.endswith("/"):
                 member = member_name(content.source, name)
@@ -111,8 +113,13 @@ def _read_without_directory(
                 yield from read(_inside(content, stream, member, name))
             while inner.next_bytes(COPY_BYTES):
                 pass  # what the reader left over stands before the next member
-    except (UnzipError, BrokenStreamError, *ERRORS):
-        return  # that it is not whole was told
+    except (UnzipError, BrokenStreamError, *ERRORS) as error:
+        reason = f"no member behind {_shown(last)} can be read: {error or type(error).__name__}"
+        yield Broken(content.source, f"after {_shown(last)}", reason, "fetch the archive again")
+
+
+def _shown(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 class _Chunks:
@@ -157,7 +164,7 @@ def read_tar(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
 
 def member_name(source: str, name: str) -> str:
     """What a member of an archive is called as a source."""
-    return f"{source}!/{name.encode('utf-8', 'backslashreplace').decode('utf-8')}"
+    return f"{source}!/{_shown(name)}"
 
 
 def is_hidden(name: str) -> bool:

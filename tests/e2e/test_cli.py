@@ -91,8 +91,9 @@ def test_explain(seeds, by, tmp_path):
     assert "http" not in page.replace("https://", "http://").split("<body", 1)[0]
 
 
-def test_explain_names_what_there_is(seeds):
-    done = reinschrift("explain", "nothing", "--out", seeds[0] / "data")
+@pytest.mark.parametrize("name", ["nothing", "42", "://"])
+def test_explain_names_what_there_is(seeds, name):
+    done = reinschrift("explain", name, "--out", seeds[0] / "data")
     assert done.returncode == 2
     assert "name a path, an id or a URL" in done.stderr
 

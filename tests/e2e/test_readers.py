@@ -263,3 +263,10 @@ def assert_only_the_deadly_page_is_gone(folder, out):
     notes = tables["ledger"].filter(rule="no-verdict")
     told = notes.filter(pl.col("source").str.ends_with("4.html"))["before"].to_list()
     assert any("ExtractorDiedError" in text for text in told)
+
+
+def test_a_page_without_text_is_told(tmp_path):
+    (tmp_path / "a.html").write_text("<html><body><img src=x></body></html>")
+    clean([tmp_path / "a.html"], tmp_path / "out")
+    (row,) = read_corpus(tmp_path / "out" / "corpus")["ledger"].to_dicts()
+    assert (row["rule"], row["action"]) == ("no-text", "note")

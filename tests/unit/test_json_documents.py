@@ -1,5 +1,6 @@
 """JSON that is not a record a line, against the parser itself, however it is written and cut."""
 
+import gzip
 import json
 
 import pytest
@@ -65,6 +66,11 @@ def test_a_record_is_named_by_the_byte_where_it_begins(tmp_path):
         ('[{"text": "a"},', 1, ["the file ends within the array"]),
         ('[{"text": "a"}]\n[{"text": "b"}]', 2, []),
         ('[{"text": "a"}] rest of it', 1, ["not a JSON object"]),
+        ('[{"text": "a},\n{"text": "b"},\n{"text": "c"}]', 2, ["a string that does not end"]),
+        ('[\n {"text": "a\n  {"text": "no"},\n {"text": "c"}\n]', 1, ["a string that does not end"]),
+        ('{"text": "a", "x": [\n{"text": "b"}\n{"text": "c"}\n', 2, ["not valid JSON"]),
+        ('\ufeff[{"text": "a"}]', 1, []),
+        ('\ufeff{\n"text": "a"}', 1, []),
         ("[1, 2, 3]", 0, ["not a JSON object"]),
         ('[{"text": "' + "x" * 9_000 + '"}, {"text": "d"}]', 1, ["more than max_page_bytes"]),
         ('[{"text": ' + "[" * 100_000 + "]" * 100_000 + '}, {"text": "d"}]', 1, ["more than max_page"]),
@@ -79,6 +85,16 @@ def test_what_is_broken_costs_only_itself(tmp_path, text, pages, reasons):
     ] or not reasons
     assert all(reason in row.reason for row, reason in zip(broken, reasons, strict=True))
     assert all(row.remedy for row in broken)
+
+
+def test_records_are_not_joined_over_damaged_bytes(tmp_path):
+    lost = bytearray(gzip.compress(b'" and more of it."},\n{"text": "b"},\n' * 40))
+    lost[20:30] = bytes(10)
+    parts = [b'[{"text": "a"},\n{"text": "begun', b'never ended."},\n{"text": "c"},\n{"text": "d"}]']
+    data = gzip.compress(parts[0]) + bytes(lost) + gzip.compress(parts[1])
+    contents, (broken,) = read(tmp_path, data, "a.json.gz")
+    assert contents == ["a", "c", "d"]
+    assert "damaged" in broken.reason
 
 
 values = st.recursive(

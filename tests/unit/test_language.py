@@ -99,6 +99,12 @@ def test_where_all_prose_is_furniture_the_other_lines_tell_the_language_of_the_p
     assert set(languages(NOTICES)[1]) == {"de"}
 
 
+def test_a_page_that_is_a_notice_keeps_its_language():
+    notice = "We use cookies and similar technologies on this website to personalise content and ads."
+    imprint = "Verantwortlich ist Frau Müller in der Lindenstraße in Hamburg."
+    assert set(languages([notice] * 12 + [imprint])[1]) == {"en"}
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_share_of_the_page_s_language_is_that_of_the_votes(engine):
     marked = mark_language(blocks_of([NOTICES[0], ENGLISH, FRENCH]), engine)
