@@ -13,24 +13,28 @@ import json
 import logging
 import math
 import os
+import re
 import sys
 import warnings
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from itertools import accumulate
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from expectations import documents, ledger, metrics, quarantine, sentences
 from expectations.laws import MAX_EXAMPLES, Tables, measure_laws
-from transforms.contracts import PUBLISHED, Table
+from transforms.contracts import DOCUMENTS, LEDGER, PUBLISHED, SENTENCES, Table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
 SUITES = {module.TABLE.name: module for module in (documents, sentences, ledger, metrics, quarantine)}
 MAX_CELL_CHARS = 200
+PART_NAME = re.compile(r"part-\d+-\w+\.parquet")
 
 
 @dataclass(frozen=True)
@@ -71,17 +75,38 @@ def judge_corpus(files: dict[str, list[str]], rows: int) -> Verdict:
     findings = [_shape_of(table, files[table.name]) for table in PUBLISHED]
     if not all(finding.success for finding in findings):
         return Verdict(findings)
-    tables = {name: pl.scan_parquet(paths, hive_partitioning=False) for name, paths in files.items()}
-    counts = tables["metrics"].collect()
-    law_counts, offenders = measure_laws(
-        Tables(tables["documents"], tables["sentences"], tables["ledger"], counts)
-    )
-    frames = {name: _sample(module.project(tables[name]), rows) for name, module in SUITES.items()}
+    counts = pl.read_parquet(files["metrics"], hive_partitioning=False)
+    law_counts, offenders = measure_laws(replace(_tables(files, counts), parts=_parts(files, counts)))
+    frames = {name: _sample(files[name], rows, module.project) for name, module in SUITES.items()}
     suites = {name: module.suite() for name, module in SUITES.items() if name != "sentences"}
     was_stripped = "boilerplate" in counts["step"].to_list()
     suites["sentences"] = sentences.suite(was_stripped=was_stripped)
     found = _validate({**frames, "laws": law_counts}, {**suites, "laws": metrics.law_suite()})
     return Verdict(findings + [_with_offenders(finding, offenders) for finding in found])
+
+
+def _tables(files: dict[str, list[str]], counts: pl.DataFrame) -> Tables:
+    def read(table: Table) -> pl.LazyFrame:
+        paths = files[table.name]
+        return pl.scan_parquet(paths, hive_partitioning=False) if paths else table.empty().lazy()
+
+    return Tables(read(DOCUMENTS), read(SENTENCES), read(LEDGER), counts)
+
+
+def _parts(files: dict[str, list[str]], counts: pl.DataFrame) -> tuple[Tables, ...]:
+    """The tables part by part: all rows of a document lie in files of one name, in whatever folders.
+
+    None where files are named otherwise.
+    """
+    by_name: dict[str, dict[str, list[str]]] = {}
+    for table in (DOCUMENTS, SENTENCES, LEDGER):
+        for path in files[table.name]:
+            name = Path(path).name
+            if not PART_NAME.fullmatch(name):
+                return ()
+            part = by_name.setdefault(name, {known: [] for known in SUITES})
+            part[table.name].append(path)
+    return tuple(_tables(part, counts) for _, part in sorted(by_name.items()))
 
 
 def _shape_of(table: Table, paths: list[str]) -> Finding:
@@ -109,11 +134,18 @@ def _problems_of(table: Table, path: str) -> list[dict[str, Any]]:
     ]
 
 
-def _sample(frame: pl.LazyFrame, rows: int) -> pl.DataFrame:
-    total = int(frame.select(pl.len()).collect(engine="streaming").item())
-    step = max(1, math.ceil(total / rows))
-    picked = frame.with_row_index("row").filter(pl.col("row") % step == 0)
-    return picked.drop("row").collect(engine="streaming")
+def _sample(
+    paths: list[str], rows: int, project: Callable[[pl.LazyFrame], pl.LazyFrame]
+) -> pl.DataFrame:
+    """About so many rows of a table, evenly spaced, a file at a time."""
+    frames = [pl.scan_parquet(path, hive_partitioning=False) for path in paths]
+    heights = [int(frame.select(pl.len()).collect().item()) for frame in frames]
+    step = max(1, math.ceil(sum(heights) / rows))
+    picked = []
+    for frame, start in zip(frames, accumulate(heights, initial=0), strict=False):
+        numbered = project(frame).with_row_index("row", start % step).filter(pl.col("row") % step == 0)
+        picked.append(numbered.drop("row").collect(engine="streaming"))
+    return pl.concat(picked)
 
 
 def _with_offenders(finding: Finding, offenders: dict[str, list[dict[str, Any]]]) -> Finding:

@@ -2,6 +2,10 @@
 
 Great Expectations judges the counts; the tables themselves never pass through pandas. A law gives two
 numbers that must be equal, and up to five rows of the tables that break it.
+
+So that a large corpus takes no more memory than a small one, laws of single documents are measured part
+by part (a part holds all rows of its documents), and what any row may break with any other by ranges of
+a hash.
 """
 
 from __future__ import annotations
@@ -14,19 +18,29 @@ import polars as pl
 from transforms.dedup import add_hash
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Sequence
 
 MAX_EXAMPLES = 5
+ROWS_AT_ONCE = 2_000_000
 
 
 @dataclass(frozen=True)
 class Tables:
-    """The published tables of one corpus, lazily; METRICS is small and in memory."""
+    """The published tables of one corpus, lazily; METRICS is small and in memory.
+
+    `parts`: the same, cut so that no document lies in two of them; without any, all is one part.
+    """
 
     documents: pl.LazyFrame
     sentences: pl.LazyFrame
     ledger: pl.LazyFrame
     metrics: pl.DataFrame
+    parts: tuple[Tables, ...] = ()
+
+    @property
+    def each(self) -> tuple[Tables, ...]:
+        """The parts, or else the whole."""
+        return self.parts or (self,)
 
 
 @dataclass(frozen=True)
@@ -40,11 +54,41 @@ class Measure:
 
 @dataclass(frozen=True)
 class Law:
-    """One law: a stable name, a sentence, and how it is measured."""
+    """One law: a stable name, a sentence, how it is measured, and on what.
+
+    `is_local`: on each part; what is found is summed. `must_be`: what the sum must be, by METRICS.
+    """
 
     name: str
     what: str
     measure: Callable[[Tables], Measure]
+    is_local: bool = True
+    must_be: Callable[[pl.DataFrame], int] | None = None
+
+
+def _sum(measures: Iterable[Measure]) -> Measure:
+    """What several measures of one law come to."""
+    is_ = must_be = 0
+    rows: list[dict[str, Any]] = []
+    for one in measures:
+        is_ += one.is_
+        must_be += one.must_be
+        rows += one.rows[: MAX_EXAMPLES - len(rows)]
+    return Measure(is_, must_be, rows)
+
+
+def _by_hash(
+    column: str,
+    frames: Sequence[pl.LazyFrame],
+    offenders: Callable[..., pl.LazyFrame],
+) -> Measure:
+    """`offenders` of some frames, by ranges of the hash of a column that all of them have."""
+    rounds = sum(map(_count, frames)) // ROWS_AT_ONCE + 1
+    turn = pl.col(column).hash(0) % rounds
+    return _sum(
+        _none_of(offenders(*(frame.filter(turn == number) for frame in frames)))
+        for number in range(rounds)
+    )
 
 
 def _none_of(offenders: pl.LazyFrame) -> Measure:
@@ -97,8 +141,11 @@ def _split_blocks(tables: Tables) -> pl.LazyFrame:
 
 def every_block_once(tables: Tables) -> Measure:
     """Blocks read = blocks dropped + blocks that have sentences, kept or dropped."""
-    found = _count(_dropped_blocks(tables)) + _count(_split_blocks(tables))
-    return Measure(found, _step(tables.metrics, "read", "units_out"), [])
+    return Measure(_count(_dropped_blocks(tables)) + _count(_split_blocks(tables)), 0, [])
+
+
+def _blocks_read(metrics: pl.DataFrame) -> int:
+    return _step(metrics, "read", "units_out")
 
 
 def no_block_twice(tables: Tables) -> Measure:
@@ -111,11 +158,13 @@ def no_block_twice(tables: Tables) -> Measure:
 
 def every_sentence_once(tables: Tables) -> Measure:
     """Sentences cut = sentences kept + sentences dropped."""
-    found = _count(tables.sentences) + _count(_dropped_sentences(tables))
-    cut = _step(tables.metrics, "templates", "units_in")
+    return Measure(_count(tables.sentences) + _count(_dropped_sentences(tables)), 0, [])
+
+
+def _sentences_cut(metrics: pl.DataFrame) -> int:
     # Documents that fail the rules go before the judge sees them; the other step of that name measures.
-    cut += _step(tables.metrics.filter(unit="sentence"), "quality", "units_dropped")
-    return Measure(found, cut, [])
+    early = _step(metrics.filter(unit="sentence"), "quality", "units_dropped")
+    return _step(metrics, "templates", "units_in") + early
 
 
 def no_sentence_twice(tables: Tables) -> Measure:
@@ -139,10 +188,15 @@ def steps_add_up(tables: Tables) -> Measure:
 
 def ledger_matches_metrics(tables: Tables) -> Measure:
     """The ledger has as many rows a rule as the rule counted."""
-    rows = tables.ledger.group_by("step", "rule").agg(
-        in_ledger=pl.col("action").is_in(["drop", "edit"]).sum(),
-        chars=pl.col("before").filter(_IS_DROP).str.len_chars().sum(),
-    )
+    told = [
+        part.ledger.group_by("step", "rule").agg(
+            in_ledger=pl.col("action").is_in(["drop", "edit"]).sum().cast(pl.Int64),
+            chars=pl.col("before").filter(_IS_DROP).str.len_chars().sum().cast(pl.Int64),
+        )
+        for part in tables.each
+    ]
+    counts = pl.concat([counted.collect(engine="streaming") for counted in told])
+    rows = counts.lazy().group_by("step", "rule").agg(pl.col("in_ledger", "chars").sum())
     counted = tables.metrics.lazy().filter(pl.col("rule").is_not_null())
     both = rows.filter(pl.col("in_ledger") > 0).join(
         counted.select(
@@ -169,11 +223,15 @@ def repeats_point_home(tables: Tables) -> Measure:
             marked.select("document_id", kept_at="duplicate_of"),
         ]
     )
-    lost = pointers.join(first.select(kept_at="id"), on="kept_at", how="anti")
-    return _none_of(pl.concat([lost, _lost_pages(tables)]))
+    lost = _by_hash("kept_at", [pointers, first.select(kept_at="id")], _dangling)
+    return _sum([lost, _lost_pages(tables)])
 
 
-def _lost_pages(tables: Tables) -> pl.LazyFrame:
+def _dangling(pointers: pl.LazyFrame, targets: pl.LazyFrame) -> pl.LazyFrame:
+    return pointers.join(targets, on="kept_at", how="anti")
+
+
+def _lost_pages(tables: Tables) -> Measure:
     """Pages whose copy was dropped or marked itself, or never was."""
     whole = tables.ledger.filter(_IS_DROP & pl.col("block").is_null())
     marked = tables.documents.filter(pl.col("duplicate_of").is_not_null())
@@ -187,6 +245,10 @@ def _lost_pages(tables: Tables) -> pl.LazyFrame:
         [tables.documents.select(kept_at="id"), tables.ledger.select(kept_at="document_id")]
     )
     gone = pl.concat([whole.select(kept_at="document_id"), marked.select(kept_at="id")])
+    return _by_hash("kept_at", [pointers, known, gone], _lost)
+
+
+def _lost(pointers: pl.LazyFrame, known: pl.LazyFrame, gone: pl.LazyFrame) -> pl.LazyFrame:
     dangling = pointers.join(known.unique(), on="kept_at", how="anti")
     return pl.concat([dangling, pointers.join(gone, on="kept_at", how="semi")])
 
@@ -264,27 +326,43 @@ def documents_are_their_sentences(tables: Tables) -> Measure:
 
 def ids_are_unique(tables: Tables) -> Measure:
     """No two documents, and no two sentences, share an id."""
-    doubled = [
-        frame.group_by("id").agg(copies=pl.len()).filter(pl.col("copies") > 1)
-        for frame in (tables.documents, tables.sentences)
-    ]
-    return _none_of(pl.concat(doubled))
+    ids = (tables.documents.select("id"), tables.sentences.select("id"))
+    return _sum(_by_hash("id", [frame], _doubled) for frame in ids)
+
+
+def _doubled(ids: pl.LazyFrame) -> pl.LazyFrame:
+    return ids.group_by("id").agg(copies=pl.len()).filter(pl.col("copies") > 1)
 
 
 LAWS = (
-    Law("conservation", "every block read was dropped or has sentences", every_block_once),
+    Law(
+        "conservation",
+        "every block read was dropped or has sentences",
+        every_block_once,
+        must_be=_blocks_read,
+    ),
     Law("conservation-once", "no block is dropped twice, or dropped and kept", no_block_twice),
-    Law("conservation-sentences", "every sentence cut was kept or dropped", every_sentence_once),
+    Law(
+        "conservation-sentences",
+        "every sentence cut was kept or dropped",
+        every_sentence_once,
+        must_be=_sentences_cut,
+    ),
     Law("conservation-sentences-once", "no sentence is dropped and kept", no_sentence_twice),
-    Law("steps-add-up", "each step passes on what it did not drop", steps_add_up),
-    Law("ledger-complete", "the ledger has a row for all that a rule did", ledger_matches_metrics),
-    Law("kept-at", "the copy a repeat points at was kept", repeats_point_home),
+    Law("steps-add-up", "each step passes on what it did not drop", steps_add_up, is_local=False),
+    Law(
+        "ledger-complete",
+        "the ledger has a row for all that a rule did",
+        ledger_matches_metrics,
+        is_local=False,
+    ),
+    Law("kept-at", "the copy a repeat points at was kept", repeats_point_home, is_local=False),
     Law("pages-whole", "a page dropped whole has a line a sentence", pages_keep_their_lines),
     Law("pages-gone", "a page dropped whole is nowhere else", dropped_pages_are_gone),
     Law("replay", "start and end span the text", text_stands_where_said),
     Law("replay-order", "sentences of a document do not overlap", spans_do_not_overlap),
     Law("counts", "documents count their sentences", documents_count_their_sentences),
-    Law("keys", "ids are unique", ids_are_unique),
+    Law("keys", "ids are unique", ids_are_unique, is_local=False),
     Law("hashes", "every hash is that of its text", text_has_its_hash),
     Law("texts", "documents are their sentences, put together", documents_are_their_sentences),
 )
@@ -295,7 +373,11 @@ def measure_laws(tables: Tables) -> tuple[pl.DataFrame, dict[str, list[dict[str,
 
     Out: one row a law (`law`, `is`, `must_be`, `difference`), and rows that break it by law.
     """
-    measures = {law.name: law.measure(tables) for law in LAWS}
+    measures = {}
+    for law in LAWS:
+        found = _sum(map(law.measure, tables.each)) if law.is_local else law.measure(tables)
+        must_be = law.must_be(tables.metrics) if law.must_be else found.must_be
+        measures[law.name] = Measure(found.is_, must_be, found.rows)
     frame = pl.DataFrame(
         {
             "law": list(measures),
