@@ -19,7 +19,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.speed import cpu_seconds
+from benchmarks.speed import cpu_seconds, with_metadata
 from flows.clean import _Aside, _read_batches
 from flows.config import Settings
 from flows.inputs import find_inputs
@@ -100,16 +100,6 @@ def pages_of(path: Path) -> list[Page]:
     options = ReadOptions(20_000_000, 1_000_000)
     items = read_piece(Piece(path, path.name, 0, path.stat().st_size), options)
     return [item for item in items if isinstance(item, Page)]
-
-
-def with_metadata(html: str) -> list[str] | None:
-    """trafilatura's text and what it knows of the page: the same columns as a run's."""
-    import trafilatura
-
-    found = trafilatura.bare_extraction(html, include_comments=True, with_metadata=True)
-    if found is None or isinstance(found, dict):
-        return None
-    return [str(part) for part in (found.text, found.comments, found.title, found.author, found.date)]
 
 
 def children_seconds(work: Callable[[], object]) -> float:
