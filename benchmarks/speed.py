@@ -102,9 +102,7 @@ def main() -> None:
     print(f"HTML, pages a CPU second: flattening alone {len(pages) / flat:.0f}")
     print(f"  a verdict by blocks {len(pages) / ours:.0f}, by trafilatura {len(pages) / theirs:.0f}")
     told = cpu_seconds(lambda: [with_metadata(page) for page in pages])
-    print(
-        f"  bare trafilatura, its text alone {len(pages) / bare:.0f}, with metadata {len(pages) / told:.0f}"
-    )
+    print(f"  bare trafilatura: text {len(pages) / bare:.0f}, and metadata {len(pages) / told:.0f}")
     print(f"  blocks is {bare / ours:.1f} and {told / ours:.1f} times as fast")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     print(f"peak memory of this process: {peak:.0f} MB")
