@@ -21,7 +21,7 @@ from line_corpus import (
 )
 from lxml import etree
 
-from transforms.flatten import flatten_html
+from reinschrift.transforms.html.flatten import flatten_html
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transforms.detectors import ENGINES, FASTTEXT_LANGUAGES, LANGDETECT_LANGUAGES
-from transforms.language import mark_language
+from reinschrift.transforms.languages.detectors import ENGINES, FASTTEXT_LANGUAGES, LANGDETECT_LANGUAGES
+from reinschrift.transforms.languages.mark import mark_language
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,15 +11,15 @@ import polars as pl
 from line_corpus import words
 from line_training import line_frame
 
-from transforms.boilerplate.cut import keep_blocks
-from transforms.boilerplate.packs import builtin_packs
-from transforms.boilerplate.rules import RuleBook
-from transforms.boilerplate.verdict import lines_to_ask
+from reinschrift.transforms.boilerplate.cut import keep_blocks
+from reinschrift.transforms.boilerplate.packs import builtin_packs
+from reinschrift.transforms.boilerplate.rules import RuleBook
+from reinschrift.transforms.boilerplate.verdict import lines_to_ask
 
 if TYPE_CHECKING:
     from line_training import LineCorpus
 
-    from transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
 Snippets = dict[str, tuple[list[str], list[str]]]
 

@@ -17,20 +17,20 @@ from line_corpus import CONTENT_LABELS, unit_hash
 from numpy.typing import NDArray
 from scipy import optimize, sparse
 
-from transforms.boilerplate.features import Measures, Pages, line_features, measure_lines
-from transforms.boilerplate.linear import (
+from reinschrift.transforms.boilerplate.features import Measures, Pages, line_features, measure_lines
+from reinschrift.transforms.boilerplate.linear import (
     BUCKETS,
     LinearModel,
     entry_counts,
     gram_entries,
     word_entries,
 )
-from transforms.boilerplate.lines import Lines, scan_lines
+from reinschrift.transforms.boilerplate.lines import Lines, scan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
 FOLDS = 5
 HELD_OUT_SHARE = 0.15

@@ -56,11 +56,11 @@ def make_input(bench: Path, path: Path, megabytes: int) -> None:
 
 def work(what: str, path: Path, out: Path) -> None:
     """Read the input, and print the peak memory in MB."""
-    from flows.clean import _Aside, _read_batches, read_shard
-    from flows.config import Settings
-    from flows.corpus import Corpus
-    from flows.inputs import find_inputs
-    from flows.runner import Here, run_plan
+    from reinschrift.flows.config import Settings
+    from reinschrift.flows.run import Here, run_plan
+    from reinschrift.flows.sources.inputs import find_inputs
+    from reinschrift.flows.stages.read import _Aside, _read_batches, read_shard
+    from reinschrift.flows.store.local import Corpus
     from tests.conftest import Quiet
 
     settings = Settings(out=out, max_decompress_ratio=1e6)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from reinschrift.transforms.html.extract import extract_with_trafilatura
 from tests.conftest import clean, read_corpus
-from transforms.extract import extract_with_trafilatura
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transforms import quality
-from transforms.quality import measure_documents, quality_flags
-from transforms.sentences import split_sentences
-from transforms.signals import PROFILES, RULES, SIGNALS
-from transforms.tokens import tokenise
+from reinschrift.transforms.quality import rules as quality
+from reinschrift.transforms.quality.rules import measure_documents, quality_flags
+from reinschrift.transforms.quality.signals import PROFILES, RULES, SIGNALS
+from reinschrift.transforms.sentences import split_sentences
+from reinschrift.transforms.text.tokens import tokenise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.speed import cpu_seconds, with_metadata
-from flows.clean import _Aside, _read_batches
-from flows.config import Settings
-from flows.inputs import find_inputs
-from flows.processes import die_with_parent
-from flows.readers import Page, Piece, ReadOptions, read_piece
-from flows.runner import Pool
+from reinschrift.flows.config import Settings
+from reinschrift.flows.readers import Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.run import Pool
+from reinschrift.flows.sources.inputs import find_inputs
+from reinschrift.flows.stages.read import _Aside, _read_batches
+from reinschrift.flows.workers.processes import die_with_parent
+from reinschrift.transforms.html.extract import extract_with_trafilatura
 from tests.conftest import clean
 from tests.made import PACKED, csv_file, parquet, zipped
-from transforms.extract import extract_with_trafilatura
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -26,14 +26,14 @@ import polars as pl
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from flows.config import load_settings
-from flows.corpus import Corpus
-from flows.judge import KEYS_A_BUCKET, judge
+from reinschrift.flows.config import load_settings
+from reinschrift.flows.stages.resolve import KEYS_A_BUCKET, judge
+from reinschrift.flows.store.local import Corpus
+from reinschrift.transforms.contracts import PAGE_KEYS, PAGES, UNITS
+from reinschrift.transforms.repeats.exact import QUOTES, add_hash, find_repeats, normalise
+from reinschrift.transforms.repeats.near import describe_pages, distinct, shingle
+from reinschrift.transforms.sentences import split_sentences
 from tests.conftest import clean
-from transforms.contracts import PAGE_KEYS, PAGES, UNITS
-from transforms.dedup import QUOTES, add_hash, find_repeats, normalise
-from transforms.near_duplicates import describe_pages, distinct, shingle
-from transforms.sentences import split_sentences
 
 if TYPE_CHECKING:
     from collections.abc import Callable

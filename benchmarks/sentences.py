@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 import sentencex  # type: ignore[import-untyped]
 
-from transforms.sentences import sentence_spans, split_sentences
+from reinschrift.transforms.sentences import sentence_spans, split_sentences
 
 if TYPE_CHECKING:
     from types import ModuleType

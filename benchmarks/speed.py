@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from flows.config import load_settings
+from reinschrift.flows.config import load_settings
+from reinschrift.transforms.boilerplate.html_model import keep_lines
+from reinschrift.transforms.boilerplate.rules import RuleBook
+from reinschrift.transforms.contracts import RECORDS
+from reinschrift.transforms.html.extract import extract_with_trafilatura, flatten_pages
+from reinschrift.transforms.pipeline import Context, Working, cut_pages, repair_blocks, strip_boilerplate
 from tests.conftest import clean, read_corpus
-from transforms.boilerplate.html_model import keep_lines
-from transforms.boilerplate.rules import RuleBook
-from transforms.contracts import RECORDS
-from transforms.extract import extract_with_trafilatura, flatten_pages
-from transforms.pipeline import Context, Working, cut_pages, repair_blocks, strip_boilerplate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

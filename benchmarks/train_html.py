@@ -30,13 +30,13 @@ from line_training import (
 )
 from train_lines import training_pages
 
-from transforms.boilerplate.cut import PROFILES
-from transforms.boilerplate.dom import dom_features
-from transforms.boilerplate.html_model import EARLY_STOP, HTML_TREES_FILE
-from transforms.flatten import flatten_html
+from reinschrift.transforms.boilerplate.cut import PROFILES
+from reinschrift.transforms.boilerplate.dom import dom_features
+from reinschrift.transforms.boilerplate.html_model import EARLY_STOP, HTML_TREES_FILE
+from reinschrift.transforms.html.flatten import flatten_html
 
 if TYPE_CHECKING:
-    from transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
 MODEL_FOLDER = Path("transforms/boilerplate")
 TREES = 220

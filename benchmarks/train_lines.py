@@ -29,14 +29,14 @@ from line_training import (
     with_splits,
 )
 
-from transforms.boilerplate.cut import PROFILES
-from transforms.boilerplate.model import LINEAR_FILE, TREES_FILE
+from reinschrift.transforms.boilerplate.cut import PROFILES
+from reinschrift.transforms.boilerplate.model import LINEAR_FILE, TREES_FILE
 
 if TYPE_CHECKING:
     import lightgbm
 
-    from transforms.boilerplate.characters import Floats, Ints
-    from transforms.boilerplate.linear import LinearModel
+    from reinschrift.transforms.boilerplate.characters import Floats, Ints
+    from reinschrift.transforms.boilerplate.linear import LinearModel
 
 MODEL_FOLDER = Path("transforms/boilerplate")
 CLEAN_EVERY = 3

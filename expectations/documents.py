@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from expectations.suites import between, expect, language_codes, no_nulls, one_of
-from transforms.contracts import DOCUMENTS as TABLE
-from transforms.signals import SIGNALS
+from reinschrift.expectations.suites import between, expect, language_codes, no_nulls, one_of
+from reinschrift.transforms.contracts import DOCUMENTS as TABLE
+from reinschrift.transforms.quality.signals import SIGNALS
 
 _SHARES = [signal.name for signal in SIGNALS if "_frac" in signal.name]
 _NOT_PROJECTED = {"text", "quality_flags", *(signal.name for signal in SIGNALS)}

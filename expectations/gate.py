@@ -1,8 +1,8 @@
 """The gate: Great Expectations judges the laws' counts and text-free projections of the tables.
 
-`python -m expectations.gate` is the judge's process: it imports Great Expectations (seconds, and
-hundreds of megabytes) while the work goes on elsewhere, waits for one request on standard input, and
-answers on standard output.
+`python -P -m reinschrift.expectations.gate` is the gate's process. It imports Great Expectations
+(seconds, and hundreds of megabytes) while the work goes on elsewhere, waits for one request on standard
+input, and answers on standard output.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from expectations import documents, ledger, metrics, quarantine, sentences
-from expectations.laws import MAX_EXAMPLES, Tables, measure_laws
-from transforms.contracts import DOCUMENTS, LEDGER, PUBLISHED, SENTENCES, Table
+from reinschrift.expectations import documents, ledger, metrics, quarantine, sentences
+from reinschrift.expectations.laws import MAX_EXAMPLES, Tables, measure_laws
+from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, PUBLISHED, SENTENCES, Table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

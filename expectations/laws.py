@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from transforms.dedup import add_hash
+from reinschrift.transforms.repeats.exact import add_hash
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

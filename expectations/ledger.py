@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from expectations.suites import expect, no_nulls, one_of
-from transforms.contracts import ACTIONS
-from transforms.contracts import LEDGER as TABLE
+from reinschrift.expectations.suites import expect, no_nulls, one_of
+from reinschrift.transforms.contracts import ACTIONS
+from reinschrift.transforms.contracts import LEDGER as TABLE
 
 STEPS = (
     "read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats", "removals",

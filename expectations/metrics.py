@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from expectations.laws import LAWS
-from expectations.suites import between, expect, no_nulls, one_of
-from transforms.contracts import METRICS as TABLE
+from reinschrift.expectations.laws import LAWS
+from reinschrift.expectations.suites import between, expect, no_nulls, one_of
+from reinschrift.transforms.contracts import METRICS as TABLE
 
 
 def project(metrics: pl.LazyFrame) -> pl.LazyFrame:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from expectations.suites import no_nulls
-from transforms.contracts import QUARANTINE as TABLE
+from reinschrift.expectations.suites import no_nulls
+from reinschrift.transforms.contracts import QUARANTINE as TABLE
 
 if TYPE_CHECKING:
     import polars as pl

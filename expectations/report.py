@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from expectations.gate import Finding, Verdict
+    from reinschrift.expectations.gate import Finding, Verdict
 
 MAX_RULES = 40
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import polars as pl
 
-from expectations.suites import between, expect, language_codes, no_nulls, one_of
-from transforms.contracts import KINDS
-from transforms.contracts import SENTENCES as TABLE
+from reinschrift.expectations.suites import between, expect, language_codes, no_nulls, one_of
+from reinschrift.transforms.contracts import KINDS
+from reinschrift.transforms.contracts import SENTENCES as TABLE
 
 MAX_FURNITURE_SHARE = 0.02
 FURNITURE = (

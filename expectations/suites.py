@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transforms.contracts import Table
+    from reinschrift.transforms.contracts import Table
 
 LANGUAGE_CODE = r"^[a-z]{2,3}$"
 

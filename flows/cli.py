@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 
-from transforms.errors import ReinschriftError
+from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
-    from expectations.gate import Verdict
-    from flows.config import Settings
-    from flows.runner import Report
+    from reinschrift.expectations.gate import Verdict
+    from reinschrift.flows.config import Settings
+    from reinschrift.flows.run import Report
 
 app = typer.Typer(
     help="Turn scraped web pages into a validated Parquet corpus that accounts for every line.",
@@ -47,7 +47,7 @@ Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:
-    from flows.config import load_settings
+    from reinschrift.flows.config import load_settings
 
     # A flag that may be repeated and was not given is an empty list.
     given = {name: value for name, value in flags.items() if value not in (None, [], ())}
@@ -55,8 +55,8 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
 
 
 def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:
-    from expectations.report import summarise
-    from flows.console import show_report
+    from reinschrift.expectations.report import summarise
+    from reinschrift.flows.face.console import show_report
 
     show_report(report, Console())
     text = summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine)
@@ -72,7 +72,7 @@ def _check_folders(*paths: Path | None) -> None:
 
 
 def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Path | None) -> None:
-    from expectations.report import write_junit
+    from reinschrift.expectations.report import write_junit
 
     try:
         if junit:
@@ -97,8 +97,8 @@ def run(
     summary: Summary = None,
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
-    from flows.console import ProgressReporter
-    from flows.runner import Pool, run_plan
+    from reinschrift.flows.face.console import ProgressReporter
+    from reinschrift.flows.run import Pool, run_plan
 
     _check_folders(junit, summary)
     settings = _settings(
@@ -124,10 +124,10 @@ def check(
     config: Config = None,
 ) -> None:
     """Let the gate judge a published corpus again."""
-    from expectations.report import describe_failures, summarise
-    from flows.corpus import read_table, resolve_corpus
-    from flows.judge_process import GateProcess
-    from transforms.contracts import METRICS, QUARANTINE
+    from reinschrift.expectations.report import describe_failures, summarise
+    from reinschrift.flows.store.local import read_table, resolve_corpus
+    from reinschrift.flows.workers.gate_process import GateProcess
+    from reinschrift.transforms.contracts import METRICS, QUARANTINE
 
     settings = _settings(config)
     folder = resolve_corpus(corpus)
@@ -152,8 +152,8 @@ def explain(
     config: Config = None,
 ) -> None:
     """Show a page with what was struck out, and by which rule."""
-    from flows.corpus import resolve_corpus
-    from flows.explain import explain_page, print_page, render_pages
+    from reinschrift.flows.face.explain import explain_page, print_page, render_pages
+    from reinschrift.flows.store.local import resolve_corpus
 
     _check_folders(html)
     pages = explain_page(resolve_corpus(_settings(config, out=out).out), page)
@@ -179,7 +179,7 @@ def flow(
     summary: Summary = None,
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
-    from flows.serving import run_once
+    from reinschrift.flows.serving import run_once
 
     settings = _settings(
         config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
@@ -201,7 +201,7 @@ def serve(
     publish: Publish = None,
 ) -> None:
     """Run the flow on a schedule, until stopped."""
-    from flows.serving import serve_on_schedule
+    from reinschrift.flows.serving import serve_on_schedule
 
     if (cron is None) == (every is None):
         raise typer.BadParameter("give --cron or --every")
@@ -214,13 +214,13 @@ def serve(
 @app.command()
 def versions(out: Out = None, publish: Publish = None, config: Config = None) -> None:
     """List the published versions, the current one marked; then those in the store."""
-    from flows.corpus import Corpus
+    from reinschrift.flows.store.local import Corpus
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
     _list_versions(corpus.versions(), corpus.current_version())
     if settings.publish:
-        from flows.bucket import list_versions, open_bucket
+        from reinschrift.flows.store.bucket import list_versions, open_bucket
 
         bucket = open_bucket(settings.publish)
         typer.echo(f"{settings.publish}:")
@@ -240,8 +240,8 @@ def rollback(
     config: Config = None,
 ) -> None:
     """Make an earlier version the current one, in the store as well if there is one."""
-    from flows.corpus import Corpus
-    from flows.removals import read_removals
+    from reinschrift.flows.store.local import Corpus
+    from reinschrift.flows.store.removals import read_removals
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
@@ -256,7 +256,7 @@ def rollback(
         if settings.publish is None:
             typer.echo(f"current is now {corpus.rollback(version)}")
             return
-        from flows.bucket import open_bucket, roll_back, same_content
+        from reinschrift.flows.store.bucket import open_bucket, roll_back, same_content
 
         name = roll_back(open_bucket(settings.publish), version)
         typer.echo(f"current is now {name} in {settings.publish}")
@@ -279,9 +279,9 @@ def remove(
     """Take pages down for good: this run and every later one leaves them out."""
     from datetime import UTC, datetime
 
-    from flows.console import ProgressReporter
-    from flows.removals import add_removal, undo_removal
-    from flows.runner import Pool, republish
+    from reinschrift.flows.face.console import ProgressReporter
+    from reinschrift.flows.run import Pool, republish
+    from reinschrift.flows.store.removals import add_removal, undo_removal
 
     settings = _settings(config, out=out, publish=publish)
     day = datetime.now(UTC).date().isoformat()
@@ -300,7 +300,7 @@ def check_rules(
     packs: Annotated[list[Path], typer.Argument(help="rule packs: TOML files")],
 ) -> None:
     """Try the examples of rule packs."""
-    from flows.config import read_pack
+    from reinschrift.flows.config import read_pack
 
     for path in packs:
         pack = read_pack(path)
@@ -310,8 +310,8 @@ def check_rules(
 @rules_app.command("suggest")
 def suggest_rules(out: Out = None, config: Config = None) -> None:
     """Print the templates found in the corpus as rule packs, one a site, ready to be reviewed."""
-    from flows.corpus import resolve_corpus
-    from flows.suggest import suggest_packs
+    from reinschrift.flows.face.suggest import suggest_packs
+    from reinschrift.flows.store.local import resolve_corpus
 
     for site, pack in suggest_packs(resolve_corpus(_settings(config, out=out).out)).items():
         typer.echo(f"# {site}\n{pack}")
@@ -320,7 +320,7 @@ def suggest_rules(out: Out = None, config: Config = None) -> None:
 @rules_app.command("list")
 def list_rules() -> None:
     """List the built-in packs and their rules."""
-    from transforms.boilerplate.packs import builtin_packs
+    from reinschrift.transforms.boilerplate.packs import builtin_packs
 
     for pack in builtin_packs():
         typer.echo(f"{pack.name}: {pack.why}")
@@ -330,9 +330,9 @@ def list_rules() -> None:
 
 def main() -> None:
     """Run the command; errors the user can mend end it with a message and exit code 2 (or 1)."""
-    from flows.corpus import DiskFullError
-    from flows.judge_process import GateError
-    from flows.runner import UnreadableError, WorkerError
+    from reinschrift.flows.run import UnreadableError, WorkerError
+    from reinschrift.flows.store.local import DiskFullError
+    from reinschrift.flows.workers.gate_process import GateError
 
     try:
         app()

@@ -17,12 +17,12 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from flows.readers.columns import parse_columns
-from transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
-from transforms.boilerplate.rules import check_examples
-from transforms.errors import ConfigError, PackError, did_you_mean
-from transforms.pipeline import Options
-from transforms.signals import PROFILES
+from reinschrift.flows.readers.columns import parse_columns
+from reinschrift.transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
+from reinschrift.transforms.boilerplate.rules import check_examples
+from reinschrift.transforms.errors import ConfigError, PackError, did_you_mean
+from reinschrift.transforms.pipeline import Options
+from reinschrift.transforms.quality.signals import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -219,7 +219,10 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     from_file = _read_file(path) if file or path.exists() else {}
     given = {key: value for key, value in flags.items() if value is not None}
     _refuse_unknown_variables()
-    in_environment = {key.removeprefix(ENV_PREFIX).lower() for key in os.environ}
+    # A shell's own COLUMNS or OUT is no setting of ours.
+    in_environment = {
+        key.removeprefix(ENV_PREFIX).lower() for key in os.environ if key.startswith(ENV_PREFIX)
+    }
     if "mask_key" in from_file:
         raise ConfigError(f"{path}: mask_key is a secret", f"set {ENV_PREFIX}MASK_KEY instead")
     beneath = {key: value for key, value in from_file.items() if key not in in_environment}

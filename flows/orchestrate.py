@@ -12,14 +12,14 @@ from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import wait
 
-from expectations.report import summarise
-from flows.config import Settings
-from flows.corpus import Corpus
-from flows.fingerprint import settings_version
-from flows.inputs import Shard
-from flows.processes import Processes
-from flows.runner import Report, run_plan
-from transforms.errors import ReinschriftError
+from reinschrift.expectations.report import summarise
+from reinschrift.flows.config import Settings
+from reinschrift.flows.run import Report, run_plan
+from reinschrift.flows.sources.inputs import Shard
+from reinschrift.flows.stages.fingerprint import settings_version
+from reinschrift.flows.store.local import Corpus
+from reinschrift.flows.workers.processes import Processes
+from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

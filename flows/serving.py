@@ -12,14 +12,14 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING
 
-from flows.corpus import Corpus, explain_os_error
-from transforms.errors import ReinschriftError
+from reinschrift.flows.store.local import Corpus, explain_os_error
+from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flows.config import Settings
-    from flows.runner import Report
+    from reinschrift.flows.config import Settings
+    from reinschrift.flows.run import Report
 
 STARTUP_SECONDS = 200
 STOP_SECONDS = 15
@@ -42,7 +42,7 @@ class ServerError(ReinschriftError):
 def run_once(inputs: Sequence[str], settings: Settings) -> Report:
     """The plan as a flow run, on the embedded server unless PREFECT_API_URL names another."""
     _settle(settings, PREFECT_LOGGING_LEVEL="ERROR")
-    from flows.orchestrate import NotPublishedError, clean_corpus
+    from reinschrift.flows.orchestrate import NotPublishedError, clean_corpus
 
     try:
         return clean_corpus(
@@ -66,7 +66,7 @@ def serve_on_schedule(
         from prefect.flows import EntrypointType  # type: ignore[attr-defined]
         from prefect.runner import Runner
 
-        from flows.orchestrate import clean_corpus
+        from reinschrift.flows.orchestrate import clean_corpus
 
         # In Prefect 3.8.8 SIGTERM ends in a traceback, SIGINT in an orderly stop.
         Runner.handle_sigterm = lambda *_: signal.raise_signal(signal.SIGINT)  # type: ignore[method-assign]
@@ -104,7 +104,7 @@ def server() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "prefect", "server", "start", "--no-ui"]
+    command = [sys.executable, "-P", "-m", "prefect", "server", "start", "--no-ui"]
     process = subprocess.Popen(
         [*command, "--host", "127.0.0.1", "--port", str(port)],
         stdin=subprocess.DEVNULL,

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pytest
 
-from expectations.gate import Finding, Verdict
-from expectations.laws import Tables, measure_laws
-from flows.config import load_settings
-from flows.runner import Here, Report, run_plan
-from transforms.contracts import PUBLISHED
+from reinschrift.expectations.gate import Finding, Verdict
+from reinschrift.expectations.laws import Tables, measure_laws
+from reinschrift.flows.config import load_settings
+from reinschrift.flows.run import Here, Report, run_plan
+from reinschrift.transforms.contracts import PUBLISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from flows.runner import Mapper
+    from reinschrift.flows.run import Mapper
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from transforms.signals import SIGNALS
+from reinschrift.transforms.quality.signals import SIGNALS
 
 if TYPE_CHECKING:
     from polars._typing import PolarsDataType

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
-from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
-from transforms.boilerplate.cut import cut_at
-from transforms.boilerplate.html_model import keep_lines
-from transforms.boilerplate.verdict import judge_blocks
-from transforms.contracts import (
+from reinschrift.transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from reinschrift.transforms.boilerplate.cut import cut_at
+from reinschrift.transforms.boilerplate.html_model import keep_lines
+from reinschrift.transforms.boilerplate.verdict import judge_blocks
+from reinschrift.transforms.contracts import (
     ACTIONS_TAKEN,
     BLOCKS,
     LANGUAGE_SHARES,
@@ -26,23 +26,23 @@ from transforms.contracts import (
     UNDETERMINED,
     UNITS,
 )
-from transforms.dedup import add_hash
-from transforms.extract import METADATA_FIELDS, flatten_pages
-from transforms.language import mark_language
-from transforms.near_duplicates import describe_pages
-from transforms.privacy import Masks, mask_pages, mask_sentences, redact_actions
-from transforms.quality import measure_documents, quality_flags
-from transforms.repair import repair_lines
-from transforms.sentences import split_sentences
-from transforms.urls import url_key
+from reinschrift.transforms.html.extract import METADATA_FIELDS, flatten_pages
+from reinschrift.transforms.languages.mark import mark_language
+from reinschrift.transforms.privacy import Masks, mask_pages, mask_sentences, redact_actions
+from reinschrift.transforms.quality.rules import measure_documents, quality_flags
+from reinschrift.transforms.repeats.exact import add_hash
+from reinschrift.transforms.repeats.near import describe_pages
+from reinschrift.transforms.sentences import split_sentences
+from reinschrift.transforms.text.repair import repair_lines
+from reinschrift.transforms.text.urls import url_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from transforms.boilerplate.cut import Profile
-    from transforms.boilerplate.packs import Pack
-    from transforms.boilerplate.rules import RuleBook
-    from transforms.extract import BlockJudge, Extractor
+    from reinschrift.transforms.boilerplate.cut import Profile
+    from reinschrift.transforms.boilerplate.packs import Pack
+    from reinschrift.transforms.boilerplate.rules import RuleBook
+    from reinschrift.transforms.html.extract import BlockJudge, Extractor
 
 
 @dataclass(frozen=True)

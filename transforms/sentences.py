@@ -21,7 +21,7 @@ import numpy as np
 import polars as pl
 import sentencex
 
-from transforms.languages import known_languages, language_data
+from reinschrift.transforms.languages import known_languages, language_data
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -312,7 +312,7 @@ def load_rules(language: str) -> SentenceRules:
     """
     if not language.isalpha():
         return SentenceRules()
-    source = files("transforms").joinpath("languages", f"{language}.toml")
+    source = files("reinschrift.transforms").joinpath("languages", f"{language}.toml")
     if not source.is_file():
         return SentenceRules()
     entries = tomllib.loads(source.read_text(encoding="utf-8")).get("sentences", {})

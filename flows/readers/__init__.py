@@ -11,9 +11,9 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from flows.readers import archives, documents, lines, tables, web_archives, whole_files
-from flows.readers.columns import Columns
-from flows.readers.page import (
+from reinschrift.flows.readers import archives, documents, lines, tables, web_archives, whole_files
+from reinschrift.flows.readers.columns import Columns
+from reinschrift.flows.readers.page import (
     Broken,
     BrokenStreamError,
     Budget,
@@ -24,8 +24,8 @@ from flows.readers.page import (
     Piece,
     ReadOptions,
 )
-from flows.readers.sniffing import HEAD_BYTES, suffix_by_content, wide_encoding
-from flows.readers.unpacking import (
+from reinschrift.flows.readers.sniffing import HEAD_BYTES, suffix_by_content, wide_encoding
+from reinschrift.flows.readers.unpacking import (
     BUFFER_BYTES,
     PACKINGS,
     Window,
@@ -101,7 +101,7 @@ def read_piece(piece: Piece, options: ReadOptions) -> Iterator[Item]:
     Raises OSError where the file itself can't be read or fetched.
     """
     if piece.remote:
-        from flows.remote import fetched
+        from reinschrift.flows.sources.remote import fetched
 
         with fetched(piece, options.scratch) as path:
             yield from _read_file(path, piece, options)

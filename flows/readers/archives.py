@@ -13,13 +13,13 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from flows.readers.page import BombError, Broken, BrokenStreamError, Ignored
-from flows.readers.unpacking import BUFFER_BYTES, Filled
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Ignored
+from reinschrift.flows.readers.unpacking import BUFFER_BYTES, Filled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from flows.readers.page import Budget, Content, Item
+    from reinschrift.flows.readers.page import Budget, Content, Item
 
 ERRORS = (
     zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError,

@@ -9,8 +9,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from flows.readers.decoding import NotTextError, decode, without_surrogates
-from transforms.errors import ConfigError, did_you_mean
+from reinschrift.flows.readers.decoding import NotTextError, decode, without_surrogates
+from reinschrift.transforms.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

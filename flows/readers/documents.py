@@ -14,15 +14,21 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from flows.readers.lines import JSON_OVERHEAD, broken_stream, page_of_record, read_jsonl, too_long
-from flows.readers.page import BombError, Broken, BrokenStreamError
-from flows.readers.sniffing import HEAD_BYTES, without_mark
-from flows.readers.unpacking import BUFFER_BYTES
+from reinschrift.flows.readers.lines import (
+    JSON_OVERHEAD,
+    broken_stream,
+    page_of_record,
+    read_jsonl,
+    too_long,
+)
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError
+from reinschrift.flows.readers.sniffing import HEAD_BYTES, without_mark
+from reinschrift.flows.readers.unpacking import BUFFER_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.readers.page import Content, Page
+    from reinschrift.flows.readers.page import Content, Page
 
 _MARK = re.compile(rb'["{}\[\]]|[^\s,"{}\[\]]+')
 _MARK_IN_RECORD = re.compile(rb'["{}\[\]]')

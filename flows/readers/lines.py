@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from flows.readers.columns import read_record
-from flows.readers.decoding import decode
-from flows.readers.page import BombError, Broken, BrokenStreamError, Page
-from flows.readers.whole_files import check_page
+from reinschrift.flows.readers.columns import read_record
+from reinschrift.flows.readers.decoding import decode
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Page
+from reinschrift.flows.readers.whole_files import check_page
 
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
-    from flows.readers.page import Content
+    from reinschrift.flows.readers.page import Content
 
 JSON_OVERHEAD = 6  # an escaped character takes up to six bytes of JSON
 SKIP_BYTES = 1 << 20

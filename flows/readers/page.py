@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - pickled to worker processes with its class
 from typing import TYPE_CHECKING, Any
 
-from flows.readers.columns import Columns
+from reinschrift.flows.readers.columns import Columns
 
 if TYPE_CHECKING:
     import io
@@ -31,7 +31,7 @@ class Piece:
     modified_ns: int = 0
     form: str = ""
     offset: int = 0
-    remote: str = ""  # for an object of a store: what `flows.remote` finds it by
+    remote: str = ""  # for an object of a store: what `flows.sources.remote` finds it by
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 if TYPE_CHECKING:
-    from flows.readers.columns import Columns
+    from reinschrift.flows.readers.columns import Columns
 
 HEAD_BYTES = 1 << 16
 _HTML = re.compile(

@@ -6,18 +6,18 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from flows.readers.archives import seekable
-from flows.readers.columns import FOLDED, read_record
-from flows.readers.lines import broken_stream, skip_line
-from flows.readers.page import BombError, Broken, BrokenStreamError, Page
-from flows.readers.whole_files import check_page
+from reinschrift.flows.readers.archives import seekable
+from reinschrift.flows.readers.columns import FOLDED, read_record
+from reinschrift.flows.readers.lines import broken_stream, skip_line
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Page
+from reinschrift.flows.readers.whole_files import check_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import pyarrow.parquet as pq
 
-    from flows.readers.page import Content
+    from reinschrift.flows.readers.page import Content
 
 BATCH_ROWS = 64
 BUFFER_BYTES = 1 << 20
@@ -208,7 +208,7 @@ class _CsvRows:
 
 def as_utf8(stream: io.BufferedReader[Any], encoding: str) -> io.BufferedReader[Any]:
     """A stream of UTF-16 or UTF-32 as one of UTF-8."""
-    from flows.readers.unpacking import Filled
+    from reinschrift.flows.readers.unpacking import Filled
 
     text = io.TextIOWrapper(stream, encoding, "replace", newline="")
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, cast
 
 from isal import igzip_lib
 
-from flows.readers.page import EXEMPT_BYTES, BombError, BrokenStreamError, Budget
+from reinschrift.flows.readers.page import EXEMPT_BYTES, BombError, BrokenStreamError, Budget
 
 if sys.version_info >= (3, 14):
     from compression import zstd

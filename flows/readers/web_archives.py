@@ -6,11 +6,11 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.readers.columns import as_utc
-from flows.readers.lines import broken_stream, skip_line
-from flows.readers.page import BombError, Broken, BrokenStreamError, Ignored, Page
-from flows.readers.unpacking import MAGIC_BYTES, packing_of
-from flows.readers.whole_files import page_of
+from reinschrift.flows.readers.columns import as_utc
+from reinschrift.flows.readers.lines import broken_stream, skip_line
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Ignored, Page
+from reinschrift.flows.readers.unpacking import MAGIC_BYTES, packing_of
+from reinschrift.flows.readers.whole_files import page_of
 
 if TYPE_CHECKING:
     import io
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from fastwarc.warc import WarcRecord
 
-    from flows.readers.page import Content, Item
+    from reinschrift.flows.readers.page import Content, Item
 
 VERSION = re.compile(rb"WARC/\d\.\d\r?\n")
 MAX_HEADER_BYTES = 1 << 16
@@ -215,7 +215,7 @@ def _marked_http(head: Head, body: bytes) -> bytes:
 
 def _kind(record: WarcRecord, record_kind: str, content_type: str, data: bytes) -> str | None:
     """html, text, or None for what is no page."""
-    from flows.readers.sniffing import looks_like_html
+    from reinschrift.flows.readers.sniffing import looks_like_html
 
     if record_kind == "conversion":
         return "text"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from flows.readers.decoding import NotTextError, decode
-from flows.readers.page import Broken, Page
+from reinschrift.flows.readers.decoding import NotTextError, decode
+from reinschrift.flows.readers.page import Broken, Page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from flows.readers.page import Content, ReadOptions
+    from reinschrift.flows.readers.page import Content, ReadOptions
 
 _TAG = re.compile(r"<[A-Za-z!/?]")
 

@@ -15,17 +15,24 @@ import obstore
 import polars as pl
 import pytest
 
-from flows import bucket, remote
-from flows.bucket import StoreError, list_versions, open_bucket, roll_back, upload_version
-from flows.config import load_settings
-from flows.fingerprint import settings_version
-from flows.removals import add_removal
-from flows.runner import Here, republish
+from reinschrift.flows.config import load_settings
+from reinschrift.flows.run import Here, republish
+from reinschrift.flows.sources import remote
+from reinschrift.flows.stages.fingerprint import settings_version
+from reinschrift.flows.store import bucket
+from reinschrift.flows.store.bucket import (
+    StoreError,
+    list_versions,
+    open_bucket,
+    roll_back,
+    upload_version,
+)
+from reinschrift.flows.store.removals import add_removal
+from reinschrift.transforms.contracts import PUBLISHED
+from reinschrift.transforms.errors import ConfigError
 from tests.conftest import LawsGate, Quiet, clean, file_hashes, read_corpus
 from tests.e2e.test_cli import reinschrift
 from tests.stores import Moody, serve
-from transforms.contracts import PUBLISHED
-from transforms.errors import ConfigError
 
 ADDRESS = "s3://corpora/fair copies/today"
 PREFIX = "fair copies/today"
@@ -416,7 +423,7 @@ def test_the_command(store, tmp_path):
 
 
 def test_without_the_setting_nothing_of_it_is_loaded():
-    code = "import sys, flows.runner, flows.cli; print({'obstore', 'flows.bucket'} & set(sys.modules))"
+    code = "import sys, reinschrift.flows.run, reinschrift.flows.cli; print({'obstore', 'reinschrift.flows.store.bucket'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 

@@ -20,7 +20,7 @@ TEXT = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut.\nSkip to co
 
 def reinschrift(*arguments, cwd=None, env=None):
     return subprocess.run(
-        [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+        [sys.executable, "-m", "reinschrift.flows.cli", *map(str, arguments)],
         capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}, timeout=300, check=False,
     )  # fmt: skip
 
@@ -180,7 +180,7 @@ def test_a_full_disk_publishes_nothing_and_keeps_what_was(tmp_path, monkeypatch)
 
 
 def test_the_second_of_two_runs_says_who_holds_the_lock(tmp_path):
-    from flows.corpus import Corpus
+    from reinschrift.flows.store.local import Corpus
 
     (tmp_path / "good.txt").write_text(TEXT)
     with Corpus(tmp_path / "out").lock():
@@ -202,7 +202,7 @@ def test_killed_at_any_point_nothing_published_is_lost(tmp_path):
     (tmp_path / "new.txt").write_text("Eine neue Seite mit einem neuen Satz über die Brücke.")
     for seconds in (0.8, 1.6, 2.4, 3.2):
         process = subprocess.Popen(
-            [sys.executable, "-m", "flows.cli", *map(str, arguments)],
+            [sys.executable, "-m", "reinschrift.flows.cli", *map(str, arguments)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(seconds)
@@ -233,7 +233,7 @@ def test_versions_and_rollback(tmp_path):
 
 def test_the_same_bytes_with_one_worker_and_two(tmp_path):
     """A real pool of processes, against this one process."""
-    from flows.runner import Pool
+    from reinschrift.flows.run import Pool
     from tests.conftest import clean
 
     inputs = [SEEDS, tmp_path / "r.jsonl"]

@@ -85,7 +85,7 @@ def test_a_schedule_fires_and_gives_the_bytes_of_a_direct_run(server, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "flows.cli",
+        "reinschrift.flows.cli",
         "serve",
         "seeds",
         "--every",
@@ -129,7 +129,7 @@ def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "flows.cli",
+        "reinschrift.flows.cli",
         "flow",
         str(tmp_path),
         "--out",
@@ -158,7 +158,7 @@ def test_the_flow_publishes_to_a_store_too(server, moto, tmp_path):
     )  # fmt: skip
     client.create_bucket(Bucket="flows")
     (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
-    command = [sys.executable, "-m", "flows.cli", "flow", str(tmp_path / "a.txt")]
+    command = [sys.executable, "-m", "reinschrift.flows.cli", "flow", str(tmp_path / "a.txt")]
     command += ["--out", str(tmp_path / "out"), "--publish", "s3://flows"]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False

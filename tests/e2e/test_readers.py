@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.inputs import find_inputs
-from flows.readers import Page, Piece, ReadOptions, read_piece
-from flows.runner import Pool
+from reinschrift.flows.readers import Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.run import Pool
+from reinschrift.flows.sources.inputs import find_inputs
 from tests.conftest import clean, file_hashes, read_corpus, shared
 from tests.made import (
     PACKED,
@@ -139,7 +139,7 @@ def test_a_file_that_changes_while_it_is_read(tmp_path, monkeypatch):
         return found
 
     with monkeypatch.context() as patch:
-        patch.setattr("flows.runner.find_inputs", grown)
+        patch.setattr("reinschrift.flows.run.find_inputs", grown)
         clean([page], tmp_path / "out", **QUICK)
     assert read_corpus(tmp_path / "out" / "corpus")["documents"].height == 5
     clean([page], tmp_path / "out", **QUICK)
@@ -192,7 +192,7 @@ def test_the_same_pages_in_every_format_make_the_same_documents(tmp_path):
 KILLER = """
 import functools, os, signal, sys
 sys.path[:0] = {path!r}
-import transforms.pipeline as pipeline
+import reinschrift.transforms.pipeline as pipeline
 
 def killing(function):
     @functools.wraps(function)
@@ -242,7 +242,15 @@ def test_a_page_that_kills_the_parser_does_not_end_the_run(deadly_pages, tmp_pat
 def test_nor_a_run_under_prefect(deadly_pages, tmp_path):
     config = tmp_path / "reinschrift.toml"
     config.write_text('shard_bytes = 1\nextractor = "trafilatura"\nline_model = false\n')
-    command = [sys.executable, "-m", "flows.cli", "flow", str(deadly_pages), "--config", str(config)]
+    command = [
+        sys.executable,
+        "-m",
+        "reinschrift.flows.cli",
+        "flow",
+        str(deadly_pages),
+        "--config",
+        str(config),
+    ]
     home = {
         "PREFECT_HOME": str(tmp_path / "prefect"),
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "200",

@@ -6,12 +6,12 @@ import shutil
 import polars as pl
 import pytest
 
-from flows.config import load_settings
-from flows.corpus import Corpus
-from flows.explain import UnknownPageError, explain_page
-from flows.last_run import NotRepeatableError
-from flows.removals import RemovalError, add_removal, read_removals, undo_removal
-from flows.runner import Here, republish
+from reinschrift.flows.config import load_settings
+from reinschrift.flows.face.explain import UnknownPageError, explain_page
+from reinschrift.flows.run import Here, republish
+from reinschrift.flows.store.last_run import NotRepeatableError
+from reinschrift.flows.store.local import Corpus
+from reinschrift.flows.store.removals import RemovalError, add_removal, read_removals, undo_removal
 from tests.conftest import LawsGate, Quiet, clean, file_hashes, read_corpus
 from tests.e2e.test_cli import reinschrift
 from tests.made import jsonl

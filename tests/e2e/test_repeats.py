@@ -5,7 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from flows import judge, spill
+from reinschrift.flows.stages import resolve as judge
+from reinschrift.flows.stages import spill
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
 PROSE = [

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["flows.readers", "flows.inputs"]):
+with atheris.instrument_imports(
+    include=["reinschrift.flows.readers", "reinschrift.flows.sources.inputs"]
+):
     from tests.fuzz.readers import NAMES, check_reader, seeds
 
 

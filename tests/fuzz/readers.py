@@ -6,8 +6,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from flows.inputs import find_inputs
-from flows.readers import Broken, Ignored, Item, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.readers import Broken, Ignored, Item, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.sources.inputs import find_inputs
 from tests.made import (
     PACKED,
     csv_file,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from flows.readers import Broken, Ignored, Page
+from reinschrift.flows.readers import Broken, Ignored, Page
 from tests.fuzz.readers import NAMES, check_reader, seeds
 
 SEEDS = seeds()

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.conservation import lost_lines
-from flows.corpus import Corpus
-from flows.removals import Removal, write_removals
+from reinschrift.flows.store.local import Corpus
+from reinschrift.flows.store.removals import Removal, write_removals
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
 GERMAN = st.sampled_from(

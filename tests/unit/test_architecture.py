@@ -15,10 +15,10 @@ MAY_IMPORT = {
 }
 # What expectations may know of transforms: the tables, what the hash of a text is, the signals.
 SHARED_DEFINITIONS = (
-    "transforms.contracts",
-    "transforms.errors",
-    "transforms.dedup",
-    "transforms.signals",
+    "reinschrift.transforms.contracts",
+    "reinschrift.transforms.errors",
+    "reinschrift.transforms.repeats.exact",
+    "reinschrift.transforms.quality.signals",
 )
 NOT_IN_TRANSFORMS = {
     "prefect",
@@ -43,11 +43,15 @@ def imports(path):
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_arrows_point_one_way(package):
     for path in (ROOT / package).rglob("*.py"):
-        ours = {name for name in imports(path) if name.split(".")[0] in MAY_IMPORT}
-        wrong = {name for name in ours if name.split(".")[0] not in MAY_IMPORT[package]}
+        ours = {name for name in imports(path) if name.startswith("reinschrift.")}
+        wrong = {name for name in ours if name.split(".")[1] not in MAY_IMPORT[package]}
         assert not wrong, f"{path} imports {wrong}"
         if package == "expectations":
-            beyond = {n for n in ours if n.startswith("transforms.") and n not in SHARED_DEFINITIONS}
+            beyond = {
+                n
+                for n in ours
+                if n.startswith("reinschrift.transforms.") and n not in SHARED_DEFINITIONS
+            }
             assert not beyond, f"{path} imports {beyond}"
 
 
@@ -57,7 +61,9 @@ def test_transforms_touch_nothing_but_data():
         assert not found, f"{path} imports {found}"
 
 
-@pytest.mark.parametrize("module", ["flows.cli", "flows.runner", "flows.console"])
+@pytest.mark.parametrize(
+    "module", ["reinschrift.flows.cli", "reinschrift.flows.run", "reinschrift.flows.face.console"]
+)
 def test_running_imports_neither_prefect_nor_great_expectations(module):
     code = f"import sys, {module}; print([m for m in ('prefect', 'great_expectations', 'pandas') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

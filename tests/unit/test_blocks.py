@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from reinschrift.transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
 
 
 def cut(*texts):

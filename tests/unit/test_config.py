@@ -1,8 +1,8 @@
 import pytest
 
-from flows.config import load_settings
-from flows.fingerprint import settings_version, stage_version
-from transforms.errors import ConfigError
+from reinschrift.flows.config import load_settings
+from reinschrift.flows.stages.fingerprint import settings_version, stage_version
+from reinschrift.transforms.errors import ConfigError
 
 
 def test_file_below_environment_below_flags(tmp_path, monkeypatch):
@@ -116,3 +116,10 @@ def test_what_only_the_judge_asks_reads_nothing_again(tmp_path):
         {"threshold": 0.3}, {"builtin_packs": False}, {"min_repeat_chars": 7}, {"mask": ("email",)},
     ):  # fmt: skip
         assert version(**now) != plain, now
+
+
+def test_the_width_of_a_terminal_is_no_setting(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    file = tmp_path / "reinschrift.toml"
+    file.write_text('columns = {text = "inhalt"}')
+    assert load_settings(file).columns == (("text", "inhalt"),)

@@ -2,7 +2,7 @@ import io
 
 from rich.console import Console
 
-from flows.console import ProgressReporter
+from reinschrift.flows.face.console import ProgressReporter
 
 
 def test_progress_tells_bytes_pages_a_second_and_time_left():

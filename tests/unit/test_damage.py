@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from flows.inputs import find_inputs
-from flows.readers import Broken, Ignored, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.readers import Broken, Ignored, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.sources.inputs import find_inputs
 from tests.made import (
     PACKED,
     csv_file,
@@ -452,7 +452,7 @@ def test_a_file_packed_again_and_named_otherwise(tmp_path):
 
 
 def test_columns_by_setting(tmp_path):
-    from flows.readers import Columns
+    from reinschrift.flows.readers import Columns
 
     line = json.dumps(
         {"inhalt": "Der Text", "text": "not this", "meta": {"adresse": "https://a.org"}}

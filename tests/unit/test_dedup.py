@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.dedup import QUOTES, add_hash, combine, find_repeats, normalise
+from reinschrift.transforms.repeats.exact import QUOTES, add_hash, combine, find_repeats, normalise
 
 
 def hashes(*texts, kind="paragraph", min_chars=1):

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from transforms.contracts import PUBLISHED
-from transforms.pipeline import STEPS
+from reinschrift.transforms.contracts import PUBLISHED
+from reinschrift.transforms.pipeline import STEPS
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 

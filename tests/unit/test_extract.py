@@ -3,9 +3,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from reinschrift.transforms.html.extract import extract_with_trafilatura, flatten_pages
+from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, flatten_html, nesting_depth
 from tests.conftest import clean_text
-from transforms.extract import extract_with_trafilatura, flatten_pages
-from transforms.flatten import MAX_TREE_DEPTH, flatten_html, nesting_depth
 
 PAGE = """<html><head><title>T</title><script>var x = "<p>no</p>";</script></head><body>
 <nav><ul><li>Home<li>About</ul></nav>

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.readers import Broken, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.readers import Broken, Page, Piece, ReadOptions, read_piece
 from tests.made import (
     PACKED,
     csv_file,

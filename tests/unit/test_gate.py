@@ -5,10 +5,10 @@ import shutil
 import polars as pl
 import pytest
 
-from expectations import metrics
-from flows.judge_process import GateProcess
+from reinschrift.expectations import metrics
+from reinschrift.flows.workers.gate_process import GateProcess
+from reinschrift.transforms.contracts import METRICS
 from tests.conftest import clean, read_corpus
-from transforms.contracts import METRICS
 
 SHARED = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut."
 

@@ -1,7 +1,7 @@
 import json
 
+from reinschrift.transforms.html.flatten import flatten_html
 from tests.conftest import clean_text
-from transforms.flatten import flatten_html
 
 STORY = [
     "The bridge was opened in the spring of 1901, when the river was high and the roads were bad.",

@@ -2,12 +2,12 @@ import numpy as np
 import polars as pl
 import pytest
 
-from transforms.boilerplate.cut import keep_blocks
-from transforms.boilerplate.features import Pages
-from transforms.boilerplate.html_model import score_html
-from transforms.boilerplate.lines import scan_lines
-from transforms.flatten import MAX_TREE_DEPTH, flatten_html
-from transforms.page_tree import CONTAINER_FACTS, LINE_FACTS, MARK_BITS, element_marks
+from reinschrift.transforms.boilerplate.cut import keep_blocks
+from reinschrift.transforms.boilerplate.features import Pages
+from reinschrift.transforms.boilerplate.html_model import score_html
+from reinschrift.transforms.boilerplate.lines import scan_lines
+from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, flatten_html
+from reinschrift.transforms.html.page_tree import CONTAINER_FACTS, LINE_FACTS, MARK_BITS, element_marks
 
 SENTENCE = (
     "The old bridge over the river was built in 1901 by two brothers, and it still carries trams. "

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from flows.inputs import find_inputs
+from reinschrift.flows.sources.inputs import find_inputs
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flows.readers import Broken, Page, Piece, ReadOptions, documents, read_piece
+from reinschrift.flows.readers import Broken, Page, Piece, ReadOptions, documents, read_piece
 
 OPTIONS = ReadOptions(max_page_bytes=1_000, max_line_chars=20_000)
 SAY = ["Ein Text.", 'Mit "Anführung" und \\ Strich', "{[}]", "Zwei\nZeilen", "ä\u2028😀", "\\"]

@@ -3,17 +3,17 @@ import sys
 import polars as pl
 import pytest
 
-from tests.conftest import shared
-from transforms import detectors
-from transforms.detectors import (
+from reinschrift.transforms.errors import ConfigError
+from reinschrift.transforms.languages import detectors
+from reinschrift.transforms.languages.detectors import (
     ENGINES,
     FASTTEXT_LANGUAGES,
     LANGDETECT_LANGUAGES,
     detect_with_langdetect,
     detect_with_langdetect_rs,
 )
-from transforms.errors import ConfigError
-from transforms.language import mark_language
+from reinschrift.transforms.languages.mark import mark_language
+from tests.conftest import shared
 
 GERMAN = "Die Brücke über den Fluss wurde im Jahr 1901 von zwei Brüdern aus der Stadt gebaut."
 ENGLISH = "The bridge over the river was built in 1901 by two brothers from the town."

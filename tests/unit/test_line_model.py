@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms.boilerplate.cut import PROFILES
-from transforms.boilerplate.features import Pages, line_features, measure_lines
-from transforms.boilerplate.linear import LinearModel
-from transforms.boilerplate.lines import scan_lines
-from transforms.boilerplate.model import keep_blocks, load_model, score_blocks
+from reinschrift.transforms.boilerplate.cut import PROFILES
+from reinschrift.transforms.boilerplate.features import Pages, line_features, measure_lines
+from reinschrift.transforms.boilerplate.linear import LinearModel
+from reinschrift.transforms.boilerplate.lines import scan_lines
+from reinschrift.transforms.boilerplate.model import keep_blocks, load_model, score_blocks
 
 BODY = [
     "The harbour of the small town opened again on Saturday, eleven years after a storm had "

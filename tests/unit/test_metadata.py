@@ -1,8 +1,8 @@
 import pytest
 from selectolax.lexbor import LexborHTMLParser
 
-from transforms.flatten import flatten_html
-from transforms.metadata import Metadata, read_metadata
+from reinschrift.transforms.html.flatten import flatten_html
+from reinschrift.transforms.html.metadata import Metadata, read_metadata
 
 
 def said(html):

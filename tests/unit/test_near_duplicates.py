@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.near_duplicates import (
+from reinschrift.transforms.repeats.near import (
     Shingles,
     band_keys,
     banding,

@@ -3,9 +3,9 @@
 import polars as pl
 import pytest
 
-from transforms.boilerplate.packs import builtin_packs, parse_pack
-from transforms.boilerplate.rules import RuleBook, check_examples
-from transforms.errors import PackError
+from reinschrift.transforms.boilerplate.packs import builtin_packs, parse_pack
+from reinschrift.transforms.boilerplate.rules import RuleBook, check_examples
+from reinschrift.transforms.errors import PackError
 
 RULE = """
 [pack]

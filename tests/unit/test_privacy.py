@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from reinschrift.transforms.privacy import KINDS, Masks, find_personal, mask, mask_column, redact
 from tests.conftest import clean, clean_text, read_corpus
-from transforms.privacy import KINDS, Masks, find_personal, mask, mask_column, redact
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from flows import publish
+from reinschrift.flows.stages import assemble as publish
 from tests.conftest import clean, file_hashes
 from tests.made import jsonl, text_record
 

@@ -12,12 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from transforms import quality
-from transforms.boilerplate.lexicons import function_words
-from transforms.languages import language_data
-from transforms.quality import measure_documents, quality_flags
-from transforms.signals import PROFILES, RULES, SIGNALS
-from transforms.tokens import BULLET_MARKS, BULLETS, OTHER_STOPS, STRICT_STOPS, TextLines, Tokens
+from reinschrift.transforms.boilerplate.lexicons import function_words
+from reinschrift.transforms.languages import language_data
+from reinschrift.transforms.quality import rules as quality
+from reinschrift.transforms.quality.rules import measure_documents, quality_flags
+from reinschrift.transforms.quality.signals import PROFILES, RULES, SIGNALS
+from reinschrift.transforms.text.tokens import (
+    BULLET_MARKS,
+    BULLETS,
+    OTHER_STOPS,
+    STRICT_STOPS,
+    TextLines,
+    Tokens,
+)
 
 DOCS = Path(__file__).parents[2] / "docs" / "quality.md"
 WORDS = (

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from flows.readers import Broken, Page, Piece, ReadOptions, read_piece
-from flows.readers.decoding import NotTextError, decode
+from reinschrift.flows.readers import Broken, Page, Piece, ReadOptions, read_piece
+from reinschrift.flows.readers.decoding import NotTextError, decode
 
 LIMITS = ReadOptions(max_page_bytes=1_000_000, max_line_chars=10_000)
 

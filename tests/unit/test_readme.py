@@ -5,7 +5,7 @@ from pathlib import Path
 
 from pydantic_core import PydanticUndefined
 
-from flows.config import Settings
+from reinschrift.flows.config import Settings
 
 README = Path(__file__).parents[2] / "README.md"
 ROW = re.compile(r"^\| `([a-z_]+)` \| ([^|]+) \|", re.MULTILINE)

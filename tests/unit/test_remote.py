@@ -6,9 +6,9 @@ from http.server import BaseHTTPRequestHandler
 import boto3
 import pytest
 
-from flows import remote
-from flows.inputs import find_inputs
-from flows.readers import Page, ReadOptions, read_piece
+from reinschrift.flows.readers import Page, ReadOptions, read_piece
+from reinschrift.flows.sources import remote
+from reinschrift.flows.sources.inputs import find_inputs
 from tests.conftest import clean, read_corpus
 from tests.made import jsonl, parquet, text_record
 from tests.stores import Moody, serve

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transforms.repair import REPAIRS, repair_line, repair_lines
+from reinschrift.transforms.text.repair import REPAIRS, repair_line, repair_lines
 
 CASES = [(r.rule, before, after) for r in REPAIRS for before, after in r.repairs]
 NEGATIVES = [(r.rule, line) for r in REPAIRS for line in r.leaves]

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from transforms import sentences
-from transforms.sentences import (
+from reinschrift.transforms import sentences
+from reinschrift.transforms.sentences import (
     SENTENCES_SCHEMA,
     LanguageRuleError,
     load_rules,
@@ -42,7 +42,7 @@ any_text = st.one_of(
 
 
 def language_files() -> list[tuple[str, dict[str, Any]]]:
-    folder = files("transforms").joinpath("languages")
+    folder = files("reinschrift.transforms").joinpath("languages")
     return [
         (entry.name.removesuffix(".toml"), tomllib.loads(entry.read_text(encoding="utf-8")))
         for entry in sorted(folder.iterdir(), key=lambda entry: entry.name)

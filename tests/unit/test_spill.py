@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from flows import spill
-from flows.spill import Spill
+from reinschrift.flows.stages import spill
+from reinschrift.flows.stages.spill import Spill
 
 ROW = np.dtype([("key", "<u8"), ("place", "<u4")])
 

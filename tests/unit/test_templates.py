@@ -3,8 +3,8 @@ import json
 import polars as pl
 import pytest
 
+from reinschrift.transforms.boilerplate.templates import find_templates
 from tests.conftest import clean, read_corpus
-from transforms.boilerplate.templates import find_templates
 
 
 def found(*pages, site="a.org", min_pages=3):
@@ -78,9 +78,9 @@ def test_in_a_run_the_ledger_says_on_how_many_pages(tmp_path):
 
 
 def test_suggested_packs_hold(tmp_path):
-    from flows.suggest import suggest_packs
-    from transforms.boilerplate.packs import parse_pack
-    from transforms.boilerplate.rules import check_examples
+    from reinschrift.flows.face.suggest import suggest_packs
+    from reinschrift.transforms.boilerplate.packs import parse_pack
+    from reinschrift.transforms.boilerplate.rules import check_examples
 
     texts = [
         f'Blaue "Stunde"\nDie Brücke Nummer {n} wurde im Jahr {1900 + n} gebaut und steht noch.'

@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
 PROBABILITY_UNITS = 1 << 20
 NEVER = 2.0  # a share that no page has

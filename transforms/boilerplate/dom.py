@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.boilerplate.features import (
+from reinschrift.transforms.boilerplate.features import (
     FAR_AWAY,
     Columns,
     Measures,
@@ -24,8 +24,8 @@ from transforms.boilerplate.features import (
     is_prose,
     window_features,
 )
-from transforms.boilerplate.lines import Lines, segment_sums
-from transforms.page_tree import (
+from reinschrift.transforms.boilerplate.lines import Lines, segment_sums
+from reinschrift.transforms.html.page_tree import (
     CONTAINER_FACTS,
     CONTENT_MARKS,
     FURNITURE_MARKS,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
     Steps = NDArray[np.uint8]
 
@@ -352,7 +352,7 @@ def heading_features(batch: Batch) -> Columns:
     here = np.arange(len(batch.lines))
     tags, levels = batch.containers.tag[batch.at], batch.containers.level[batch.at]
     lexicon = batch.measures.lexicon
-    furniture = np.sum([lexicon[name] for name in HEADING_CATEGORIES], axis=0)
+    furniture = np.sum([lexicon[name] for name in HEADING_CATEGORIES], axis=0, dtype=np.int64)
     heading = _last_at_or_above(batch.is_heading, batch.pages)
     known = heading >= 0
     first_title = _last_at_or_above(tags == TAG_NUMBERS["h1"], batch.pages)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.boilerplate.characters import Bools, CharClass, Floats, Hashes, Ints
-from transforms.boilerplate.lexicons import (
+from reinschrift.transforms.boilerplate.characters import Bools, CharClass, Floats, Hashes, Ints
+from reinschrift.transforms.boilerplate.lexicons import (
     CATEGORIES,
     FURNITURE_CATEGORIES,
     LANES,
     load_lexicon,
     pair_hashes,
 )
-from transforms.boilerplate.lines import Lines, segment_sums
+from reinschrift.transforms.boilerplate.lines import Lines, segment_sums
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

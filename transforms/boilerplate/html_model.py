@@ -17,18 +17,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from transforms.boilerplate.cut import keep_blocks
-from transforms.boilerplate.dom import dom_features
-from transforms.boilerplate.features import Pages, line_features, measure_lines
-from transforms.boilerplate.lines import scan_lines
-from transforms.boilerplate.model import import_lightgbm, load_linear, with_wordless_rows
+from reinschrift.transforms.boilerplate.cut import keep_blocks
+from reinschrift.transforms.boilerplate.dom import dom_features
+from reinschrift.transforms.boilerplate.features import Pages, line_features, measure_lines
+from reinschrift.transforms.boilerplate.lines import scan_lines
+from reinschrift.transforms.boilerplate.model import import_lightgbm, load_linear, with_wordless_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from transforms.boilerplate.characters import Floats
-    from transforms.boilerplate.cut import Profile
-    from transforms.flatten import FlatPage
+    from reinschrift.transforms.boilerplate.characters import Floats
+    from reinschrift.transforms.boilerplate.cut import Profile
+    from reinschrift.transforms.html.flatten import FlatPage
 
 HTML_TREES_FILE = "html_model.txt"
 # The trees are a small part of a page's cost, and stopping them earlier costs .003 word F1.
@@ -41,7 +41,7 @@ BLOCK_SCHEMA = pl.Schema({"page": pl.UInt32(), "text": pl.String(), "blank_befor
 @functools.cache
 def load_html_trees() -> Any:
     """The trees shipped with the package (a LightGBM booster), read once a process."""
-    file = resources.files("transforms.boilerplate") / HTML_TREES_FILE
+    file = resources.files("reinschrift.transforms.boilerplate") / HTML_TREES_FILE
     return import_lightgbm().Booster(model_str=file.read_text(encoding="utf-8"))
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from transforms.boilerplate.characters import Bools, Codes, Hashes, Ints, fold_codes
+from reinschrift.transforms.boilerplate.characters import Bools, Codes, Hashes, Ints, fold_codes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -83,7 +83,7 @@ def _hashes(words: list[str]) -> Hashes:
 
 
 def _read_entries() -> list[dict[str, Any]]:
-    folder = resources.files("transforms.boilerplate") / "lexicons"
+    folder = resources.files("reinschrift.transforms.boilerplate") / "lexicons"
     files = sorted(
         (entry for entry in folder.iterdir() if entry.name.endswith(".toml")),
         key=lambda entry: entry.name,

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.boilerplate.characters import Hashes, Ints, fold_table
-from transforms.boilerplate.features import Measures, Pages, line_shapes
-from transforms.boilerplate.lexicons import bucket, pair_hashes
-from transforms.boilerplate.lines import Lines, segment_sums
+from reinschrift.transforms.boilerplate.characters import Hashes, Ints, fold_table
+from reinschrift.transforms.boilerplate.features import Measures, Pages, line_shapes
+from reinschrift.transforms.boilerplate.lexicons import bucket, pair_hashes
+from reinschrift.transforms.boilerplate.lines import Lines, segment_sums
 
 BUCKET_BITS = 17
 BUCKETS = 1 << BUCKET_BITS

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.boilerplate.characters import (
+from reinschrift.transforms.boilerplate.characters import (
     BEYOND_THE_PLANE,
     CLASS_COUNT,
     LAST_WORD_CLASS,
@@ -26,7 +26,7 @@ from transforms.boilerplate.characters import (
     class_table,
     fold_table,
 )
-from transforms.boilerplate.lexicons import BASE
+from reinschrift.transforms.boilerplate.lexicons import BASE
 
 if TYPE_CHECKING:
     import polars as pl

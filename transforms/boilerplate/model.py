@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from transforms.boilerplate.cut import PROFILES, Profile, keep_blocks
-from transforms.boilerplate.features import Pages, line_features, measure_lines
-from transforms.boilerplate.linear import LinearModel
-from transforms.boilerplate.lines import scan_lines
+from reinschrift.transforms.boilerplate.cut import PROFILES, Profile, keep_blocks
+from reinschrift.transforms.boilerplate.features import Pages, line_features, measure_lines
+from reinschrift.transforms.boilerplate.linear import LinearModel
+from reinschrift.transforms.boilerplate.lines import scan_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from transforms.boilerplate.characters import Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Floats, Ints
 
 TREES_FILE = "line_model.txt"
 LINEAR_FILE = "line_model.npz"
@@ -60,7 +60,7 @@ class LineModel:
 @functools.cache
 def load_linear() -> LinearModel:
     """The linear model shipped with the package, read once a process."""
-    file = resources.files("transforms.boilerplate") / LINEAR_FILE
+    file = resources.files("reinschrift.transforms.boilerplate") / LINEAR_FILE
     with np.load(io.BytesIO(file.read_bytes())) as weights:
         return LinearModel(weights["words"], weights["grams"])
 
@@ -68,7 +68,7 @@ def load_linear() -> LinearModel:
 @functools.cache
 def load_model() -> LineModel:
     """The model shipped with the package, read once a process."""
-    file = resources.files("transforms.boilerplate") / TREES_FILE
+    file = resources.files("reinschrift.transforms.boilerplate") / TREES_FILE
     booster = import_lightgbm().Booster(model_str=file.read_text(encoding="utf-8"))
     return LineModel(booster, load_linear())
 

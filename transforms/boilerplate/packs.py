@@ -16,8 +16,8 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from transforms.blocks import BULLETS
-from transforms.errors import PackError, did_you_mean
+from reinschrift.transforms.blocks import BULLETS
+from reinschrift.transforms.errors import PackError, did_you_mean
 
 Kind = Literal["exact", "contains", "regex", "section"]
 Action = Literal["drop", "trim", "mark"]

@@ -13,8 +13,8 @@ from operator import or_
 
 import polars as pl
 
-from transforms.boilerplate.packs import Pack, Rule, normal_key
-from transforms.errors import PackError
+from reinschrift.transforms.boilerplate.packs import Pack, Rule, normal_key
+from reinschrift.transforms.errors import PackError
 
 HITS = pl.Schema(
     {

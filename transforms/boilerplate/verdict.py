@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from transforms.boilerplate.model import keep_blocks, score_blocks
+from reinschrift.transforms.boilerplate.model import keep_blocks, score_blocks
 
 if TYPE_CHECKING:
-    from transforms.boilerplate.cut import Profile
+    from reinschrift.transforms.boilerplate.cut import Profile
 
 MODEL_RULE = "line-model"
 MIN_PAGE_WORDS = 20

@@ -1,0 +1,1 @@
+"""From names to files, objects and the pieces of them that tasks read."""

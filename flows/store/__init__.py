@@ -1,0 +1,1 @@
+"""Where a corpus lies: the output folder, a bucket, and what is remembered of runs."""

@@ -1,0 +1,289 @@
+"""The output folder: staging, atomic publication, versions, rollback, the run lock.
+
+OUT/corpus is a link to one whole version under OUT/.reinschrift/versions; publishing is one rename of
+that link. A version is never changed once it is published.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import socket
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from reinschrift.transforms.contracts import PUBLISHED, Table
+from reinschrift.transforms.errors import ReinschriftError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+ROW_GROUP_ROWS = 100_000
+ZSTD_LEVEL = 3
+MIN_FREE_BYTES = 100_000
+
+
+class OutputError(ReinschriftError):
+    """The output folder can't be written; nothing was published."""
+
+
+class DiskFullError(OutputError):
+    """There is no room left; nothing was published."""
+
+
+class LockedError(ReinschriftError):
+    """Another run works on the same output."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """The places under one output folder."""
+
+    out: Path
+
+    @property
+    def current(self) -> Path:
+        """The published corpus: a link to one version."""
+        return self.out / "corpus"
+
+    @property
+    def home(self) -> Path:
+        """What readers of the corpus need not see."""
+        return self.out / ".reinschrift"
+
+    @property
+    def versions_folder(self) -> Path:
+        """Published versions, newest last by name."""
+        return self.home / "versions"
+
+    @property
+    def stages(self) -> Path:
+        """Cached read stages, one folder each, named by content."""
+        return self.home / "stages"
+
+    @property
+    def staging(self) -> Path:
+        """The version in the making."""
+        return self.home / "staging"
+
+    @property
+    def removals(self) -> Path:
+        """The list of pages taken down on demand; yours, and kept by every run."""
+        return self.out / "removed.jsonl"
+
+    @property
+    def last_run(self) -> Path:
+        """What the published corpus was made from."""
+        return self.home / "last_run.json"
+
+    @property
+    def judgement(self) -> Path:
+        """What the judge stage of the run in progress found."""
+        return self.home / "judgement"
+
+    def prepare(self) -> None:
+        """Make the folders, and clear what a killed run left.
+
+        Raises OutputError where the folder can't be written.
+        """
+        try:
+            for folder in (self.stages, self.versions_folder):
+                folder.mkdir(parents=True, exist_ok=True)
+            for folder in (self.staging, self.judgement):
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+            for left in self.stages.glob("*.part"):
+                shutil.rmtree(left, ignore_errors=True)
+        except OSError as error:
+            raise explain_os_error(error, self.out) from error
+        if self.current.exists() and not self.current.is_symlink():
+            raise OutputError(
+                f"{self.current} is a folder that no run made", "move it away, or use another --out"
+            )
+
+    def versions(self) -> list[str]:
+        """Names of the published versions, oldest first."""
+        if not self.versions_folder.is_dir():
+            return []
+        return sorted(path.name for path in self.versions_folder.glob("[0-9]*-*"))
+
+    def current_version(self) -> str | None:
+        """Name of the version that readers see."""
+        return self.current.readlink().name if self.current.is_symlink() else None
+
+    def publish(self, fingerprint: str, keep: int) -> str:
+        """Make the staged version the current one in one step, and forget the oldest.
+
+        Out: the name of the version.
+        """
+        last = max((int(name.split("-")[0]) for name in self.versions()), default=0)
+        name = f"{last + 1:06d}-{fingerprint[:12]}"
+        try:
+            _sync_tree(self.staging)
+            self.staging.rename(self.versions_folder / name)
+            self.point_to(name)
+        except OSError as error:
+            raise explain_os_error(error, self.out) from error
+        for old in self.versions()[:-keep]:
+            if old != name:
+                shutil.rmtree(self.versions_folder / old, ignore_errors=True)
+        return name
+
+    def point_to(self, name: str) -> None:
+        """Let readers see another version."""
+        link = self.home / "corpus.next"
+        link.unlink(missing_ok=True)
+        link.symlink_to(os.path.relpath(self.versions_folder / name, self.out))
+        link.rename(self.current)
+        _sync_folder(self.out)
+
+    def rollback(self, version: str | None) -> str:
+        """Point to `version`, or to the one before the current.
+
+        Raises OutputError where there is none.
+        """
+        names = self.versions()
+        now = self.current_version()
+        earlier = [name for name in names if now is None or name < now]
+        target = version or (earlier[-1] if earlier else None)
+        if target is None or target not in names:
+            raise OutputError(
+                f"{self.out}: no version {target or 'before the current one'}",
+                f"kept are: {', '.join(names) or 'none'}",
+            )
+        self.point_to(target)
+        return target
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the output folder for one run; the kernel frees it however the run ends.
+
+        Raises LockedError naming the holder, OutputError where the folder can't be written.
+        """
+        try:
+            self.home.mkdir(parents=True, exist_ok=True)
+            handle = (self.home / "lock").open("a+", encoding="utf-8")
+        except OSError as error:
+            raise explain_os_error(error, self.out) from error
+        with handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise LockedError(
+                    f"{self.out} is in use by {_holder(self.home / 'lock')}",
+                    "wait for that run, or use another --out",
+                ) from error
+            handle.truncate(0)
+            since = datetime.now(UTC).isoformat(timespec="seconds")
+            json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": since}, handle)
+            handle.flush()
+            yield
+
+
+def _holder(path: Path) -> str:
+    try:
+        holder = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "another run"
+    return f"process {holder['pid']} on {holder['host']} since {holder['since']}"
+
+
+def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
+    """Write one file of a table: pinned schema, zstd, full statistics, the contract as metadata.
+
+    Raises OutputError naming the file; a half-written one never keeps the name.
+    """
+    about = {
+        "reinschrift.table": table.name,
+        "reinschrift.grain": table.grain,
+        "reinschrift.columns": json.dumps({c.name: c.meaning for c in table.columns}),
+    }
+    aside = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One chunk and a set size of row groups: else the bytes hang on the number of threads.
+        table.conform(frame).rechunk().write_parquet(
+            aside,
+            compression="zstd",
+            compression_level=ZSTD_LEVEL,
+            statistics="full",
+            row_group_size=ROW_GROUP_ROWS,
+            metadata=about,
+        )
+        aside.rename(path)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise explain_os_error(error, path) from error
+
+
+def read_table(corpus: Path, table: Table) -> pl.LazyFrame:
+    """All rows of a published table, in the order of its files.
+
+    A column that came after the corpus was published is null. Raises OutputError where there are no
+    such files.
+    """
+    files = sorted((corpus / table.name).rglob("*.parquet"))
+    if not files:
+        raise OutputError(f"{corpus} has no table {table.name!r}", "name a published corpus")
+    rows = pl.scan_parquet(files, hive_partitioning=False)
+    there = pl.read_parquet_schema(files[0])
+    late = [c for c in table.columns if c.nullable and c.name not in there]
+    return rows.with_columns(pl.lit(None, dtype=c.dtype).alias(c.name) for c in late) if late else rows
+
+
+def stage_files(corpus: Corpus, stage: str, table: Table) -> list[Path]:
+    """The files of a staged table of one shard, in page order."""
+    return sorted((corpus.stages / stage / table.name).glob("*.parquet"))
+
+
+def resolve_corpus(path: Path) -> Path:
+    """The folder that holds the tables, whether it or the output folder above it was named.
+
+    The link is followed once, so that a version published meanwhile changes nothing.
+    """
+    for candidate in (path, path / "corpus"):
+        if all((candidate / table.name).is_dir() for table in PUBLISHED):
+            return candidate.resolve()
+    raise OutputError(f"{path} is no corpus", "name OUT or OUT/corpus of a finished run")
+
+
+def explain_os_error(error: Exception, path: Path) -> OutputError:
+    """The error a user can mend behind one of the system's, or of Polars."""
+    full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
+        said in str(error) for said in ("No space left", "os error 28", "Disk quota")
+    )
+    full = full or _free_bytes(path) < MIN_FREE_BYTES
+    if full:
+        return DiskFullError(f"{path}: no space left on the disk", "free some, or use another --out")
+    reason = getattr(error, "strerror", None) or str(error)
+    return OutputError(f"{path}: can't be written: {reason}", "check its rights, or use another --out")
+
+
+def _free_bytes(path: Path) -> int:
+    """Bytes left where `path` is or will be; a half-written file has other complaints than its cause."""
+    for place in (path, *path.parents):
+        if place.exists():
+            return shutil.disk_usage(place).free
+    return MIN_FREE_BYTES
+
+
+def _sync_tree(folder: Path) -> None:
+    """Have the disk hold all of it before anybody is pointed to it."""
+    for path in sorted(folder.rglob("*")):
+        _sync_folder(path)
+    _sync_folder(folder)
+
+
+def _sync_folder(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

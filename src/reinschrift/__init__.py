@@ -1,0 +1,1 @@
+"""Reinschrift turns scraped web pages into a validated Parquet corpus."""

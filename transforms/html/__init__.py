@@ -1,0 +1,1 @@
+"""HTML: flattened into blocks, with what the page says about itself."""

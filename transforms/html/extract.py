@@ -1,0 +1,148 @@
+"""HTML: flattened into blocks, and an extractor's verdict on each block.
+
+The extractor never rewrites the text: a block is kept where its output covers the block. So HTML and
+flat text share one ledger, one set of offsets and one set of laws (measured cost: 0.001 word F1).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import astuple
+
+import polars as pl
+
+from reinschrift.transforms.errors import CpuLimitError
+from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, FlatPage, flatten_html, flatten_tag_soup
+from reinschrift.transforms.html.metadata import Metadata
+
+MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
+MIN_COVERED_SHARE = 0.7
+SHORT_BLOCK_WORDS = 5
+_WORD = re.compile(r"\w+")
+
+
+def extract_with_trafilatura(html: str) -> str | None:
+    """The main text of one page as trafilatura finds it; None where it finds none.
+
+    Its metadata is not asked for: it costs more than the text, and pages say the same of themselves
+    whoever judges them (metadata.py). Its `deduplicate` stays off: it keeps a cache for the process
+    and depends on the order of pages.
+    """
+    import trafilatura
+
+    found = trafilatura.bare_extraction(
+        html,
+        include_comments=True,
+        include_tables=True,
+        deduplicate=False,
+        with_metadata=False,
+    )
+    if found is None or isinstance(found, dict):  # a dict only where one was asked for
+        return None
+    return "\n".join(part for part in (found.text, found.comments) if part) or None
+
+
+def covered_lines(lines: list[str], extracted: str) -> list[bool]:
+    """For each line, whether the extractor's output covers it.
+
+    A short line must stand there as a line of its own; a longer one by its word trigrams.
+    """
+    output = [_WORD.findall(line.lower()) for line in extracted.split("\n")]
+    whole = {tuple(words) for words in output}
+    flat = [word for words in output for word in words]
+    trigrams = set(zip(flat, flat[1:], flat[2:], strict=False))
+    return [_is_covered(_WORD.findall(line.lower()), whole, trigrams) for line in lines]
+
+
+def _is_covered(
+    words: list[str], whole: set[tuple[str, ...]], trigrams: set[tuple[str, str, str]]
+) -> bool:
+    if len(words) < SHORT_BLOCK_WORDS:
+        return tuple(words) in whole
+    covered = [False] * len(words)
+    for i, trigram in enumerate(zip(words, words[1:], words[2:], strict=False)):
+        if trigram in trigrams:
+            covered[i] = covered[i + 1] = covered[i + 2] = True
+    return sum(covered) >= MIN_COVERED_SHARE * len(words)
+
+
+METADATA_FIELDS = tuple(Metadata.__dataclass_fields__)
+LINES_SCHEMA: pl.Schema = pl.Schema(
+    {
+        "page": pl.UInt32(),
+        "lines": pl.List(pl.String),
+        "kinds": pl.List(pl.String),
+        "extracted": pl.List(pl.Boolean),
+        **dict.fromkeys(METADATA_FIELDS, pl.String()),
+        "origin": pl.String(),
+        "skipped": pl.String(),
+    }
+)
+
+
+Extractor = Callable[[str], str | None]
+BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
+
+
+def flatten_pages(
+    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
+) -> pl.DataFrame:
+    """Flatten HTML records, and ask the extractor, or else the judge of blocks, about each.
+
+    In: `page`, `content` (HTML). Out: one row a page, LINES_SCHEMA: `lines`, a `kinds` and an
+    `extracted` verdict for each (null where there is none), METADATA_FIELDS, `origin` of text that
+    only a script would show, and in `skipped` why the extractor was not asked or did not answer.
+    """
+    contents = records["content"].to_list()
+    pages = [_flatten(content, with_tree=judge is not None) for content in contents]
+    verdicts: list[list[bool] | None]
+    if judge is not None:
+        verdicts = list(judge(pages))
+        skipped = [_missing_tree(page) for page in pages]
+    else:
+        answers = [
+            _consult(content, page, extractor) for content, page in zip(contents, pages, strict=True)
+        ]
+        verdicts = [
+            None if text is None else covered_lines(page.lines, text)
+            for page, (text, _) in zip(pages, answers, strict=True)
+        ]
+        skipped = [reason for _, reason in answers]
+    rows = [
+        (number, page.lines, page.kinds, verdict, *astuple(page.metadata), page.origin, reason)
+        for number, page, verdict, reason in zip(records["page"], pages, verdicts, skipped, strict=True)
+    ]
+    return pl.DataFrame(rows, schema=LINES_SCHEMA, orient="row")
+
+
+def _flatten(html: str, *, with_tree: bool) -> FlatPage:
+    try:
+        return flatten_html(html, with_tree=with_tree)
+    except Exception:  # no page may end a run; its text is kept all the same
+        return flatten_tag_soup(html, 0)
+
+
+def _missing_tree(page: FlatPage) -> str | None:
+    """Why the judge of blocks saw no tree."""
+    if page.depth > MAX_TREE_DEPTH:
+        return f"nested {page.depth} deep, more than {MAX_TREE_DEPTH}: judged by its text alone"
+    return None
+
+
+def _consult(html: str, page: FlatPage, extractor: Extractor | None) -> tuple[str | None, str | None]:
+    """The extractor's answer, or why there is none."""
+    if extractor is None or not page.lines:
+        return None, None
+    if page.depth > MAX_EXTRACTOR_DEPTH:
+        return None, f"nested {page.depth} deep, more than {MAX_EXTRACTOR_DEPTH}"
+    return _ask(extractor, html)
+
+
+def _ask(extractor: Extractor, html: str) -> tuple[str | None, str | None]:
+    """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
+    try:
+        found = extractor(html)
+    except (Exception, CpuLimitError) as error:
+        return None, f"{type(error).__name__}: {error}"
+    return found, None if found else "found no main text"

@@ -1,0 +1,1 @@
+"""Quality signals, and rules over them."""
