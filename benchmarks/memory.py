@@ -57,22 +57,24 @@ def make_input(bench: Path, path: Path, megabytes: int) -> None:
 def work(what: str, path: Path, out: Path) -> None:
     """Read the input, and print the peak memory in MB."""
     from reinschrift.flows.config import Settings
-    from reinschrift.flows.run import Here, run_plan
+    from reinschrift.flows.ports import InProcessMapper
+    from reinschrift.flows.run import run_plan
     from reinschrift.flows.sources.inputs import find_inputs
-    from reinschrift.flows.stages.read import _Aside, _read_batches, read_shard
+    from reinschrift.flows.stages.read import _read_batches, read_shard
+    from reinschrift.flows.stages.rejects import RejectSink
     from reinschrift.flows.store.local import Corpus
     from tests.conftest import Quiet
 
     settings = Settings(out=out, max_decompress_ratio=1e6)
     if what == "run":
-        run_plan([str(path)], settings, Here(), Quiet())
+        run_plan([str(path)], settings, InProcessMapper(), Quiet())
     else:
         Corpus(out).prepare()
         for shard in find_inputs([str(path)], settings.shard_bytes).shards:
             if what == "stage":
                 read_shard(shard, settings)
                 continue
-            for frame in _read_batches(shard, settings, _Aside(out / "aside")):
+            for frame in _read_batches(shard, settings, RejectSink(out / "aside")):
                 assert frame.height
     peaks = [
         resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)

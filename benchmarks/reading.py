@@ -13,6 +13,7 @@ import gzip
 import json
 import lzma
 import multiprocessing
+import os
 import resource
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
@@ -21,11 +22,12 @@ from typing import TYPE_CHECKING
 
 from benchmarks.speed import cpu_seconds, with_metadata
 from reinschrift.flows.config import Settings
+from reinschrift.flows.ports import PoolMapper
 from reinschrift.flows.readers import Page, Piece, ReadOptions, read_piece
-from reinschrift.flows.run import Pool
 from reinschrift.flows.sources.inputs import find_inputs
-from reinschrift.flows.stages.read import _Aside, _read_batches
-from reinschrift.flows.workers.processes import die_with_parent
+from reinschrift.flows.stages.read import _read_batches
+from reinschrift.flows.stages.rejects import RejectSink
+from reinschrift.flows.workers.processes import start_worker
 from reinschrift.transforms.html.extract import extract_with_trafilatura
 from tests.conftest import clean
 from tests.made import PACKED, csv_file, parquet, zipped
@@ -73,7 +75,7 @@ def made(bench: Path, folder: Path) -> dict[str, int]:
 
 def read_frames(path: Path, settings: Settings) -> int:
     (shard,) = find_inputs([str(path)], 10**12).shards
-    aside = _Aside(path.parent / "aside")
+    aside = RejectSink(path.parent / "aside")
     return sum(frame.height for frame in _read_batches(shard, settings, aside))
 
 
@@ -119,7 +121,9 @@ def in_pool(function: Callable[[str], object], texts: list[str], workers: int) -
 
     def work() -> None:
         spawn = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, mp_context=spawn, initializer=die_with_parent) as pool:
+        with ProcessPoolExecutor(
+            workers, mp_context=spawn, initializer=start_worker, initargs=(os.getpid(),)
+        ) as pool:
             list(pool.map(function, texts, chunksize=8))
 
     return children_seconds(work)
@@ -129,7 +133,7 @@ def read_in_pool(files: list[Path], workers: int) -> float:
     """CPU seconds of a pool for the read stage of a run with trafilatura."""
 
     def work() -> None:
-        mapper = Pool(workers)
+        mapper = PoolMapper(workers)
         clean(files, Path(out), mapper, extractor="trafilatura", workers=workers, shard_bytes=2_000_000)
         mapper.close()
 

@@ -27,7 +27,8 @@ from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 from reinschrift.flows.config import load_settings
-from reinschrift.flows.stages.resolve import KEYS_A_BUCKET, judge
+from reinschrift.flows.stages.resolve import resolve
+from reinschrift.flows.stages.resolve.verdicts import KEYS_A_BUCKET
 from reinschrift.flows.store.local import Corpus
 from reinschrift.transforms.contracts import PAGE_KEYS, PAGES, UNITS
 from reinschrift.transforms.repeats.exact import QUOTES, add_hash, find_repeats, normalise
@@ -102,7 +103,7 @@ def make_lines(texts: list[str], count: int) -> pl.Series:
 
 
 def our_repeats(lines: pl.Series) -> int:
-    """How many lines repeat an earlier one, found as the judge does."""
+    """How many lines repeat an earlier one, found as the resolve stage does."""
     frame = lines.to_frame().with_columns(kind=pl.lit("paragraph"))
     keys = add_hash(frame, MIN_CHARS)["hash"].to_numpy()
     buckets = 1 + len(keys) // KEYS_A_BUCKET
@@ -275,7 +276,7 @@ def compare_pages(name: str, texts: list[str]) -> None:
         out = Path(folder)
         stage_pages(out, units, len(texts))
         settings = load_settings(out=out, repeat_units=("page",))
-        ours, _ = cpu_seconds(lambda: judge(["one"], settings))
+        ours, _ = cpu_seconds(lambda: resolve(["one"], settings))
         judged = pl.read_parquet(Corpus(out).judgement / "pages.parquet")
     numbers = dict(zip(judged["document_id"], judged["page_no"], strict=True))
     kept = np.array(
@@ -309,7 +310,7 @@ def judge_keys(count: int) -> None:
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
         start = time.monotonic()
         settings = load_settings(out=out)
-        seconds, _ = cpu_seconds(lambda: judge(stages, settings))
+        seconds, _ = cpu_seconds(lambda: resolve(stages, settings))
         wall = time.monotonic() - start
         found = sum(
             len(np.load(file, mmap_mode="r")) for file in Corpus(out).judgement.glob("verdicts-*.npy")
@@ -362,8 +363,8 @@ def publish_shards(most: int) -> None:
             report = clean([site], out, shard_bytes=1)
         laps = report.seconds
         print(
-            f"{count} shards of one page: judge {laps['judge']:.2f} s, publish {laps['publish']:.2f} s,"
-            f" {1e3 * (laps['judge'] + laps['publish']) / count:.1f} ms a shard"
+            f"{count} shards of one page: resolve {laps['resolve']:.2f} s, publish {laps['publish']:.2f} s,"
+            f" {1e3 * (laps['resolve'] + laps['publish']) / count:.1f} ms a shard"
         )
 
 

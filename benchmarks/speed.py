@@ -22,7 +22,10 @@ from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.boilerplate.rules import RuleBook
 from reinschrift.transforms.contracts import RECORDS
 from reinschrift.transforms.html.extract import extract_with_trafilatura, flatten_pages
-from reinschrift.transforms.pipeline import Context, Working, cut_pages, repair_blocks, strip_boilerplate
+from reinschrift.transforms.pipeline.boilerplate import strip_boilerplate
+from reinschrift.transforms.pipeline.cut import cut_pages
+from reinschrift.transforms.pipeline.repair import repair_blocks
+from reinschrift.transforms.pipeline.working import Context, Working
 from tests.conftest import clean, read_corpus
 
 if TYPE_CHECKING:

@@ -1,8 +1,8 @@
 """The gate: Great Expectations judges the laws' counts and text-free projections of the tables.
 
-`python -P -m reinschrift.expectations.gate` is the gate's process. It imports Great Expectations
-(seconds, and hundreds of megabytes) while the work goes on elsewhere, waits for one request on standard
-input, and answers on standard output.
+`serve_request` is the work of the gate's process. It imports Great Expectations (seconds, and hundreds
+of megabytes) while the work goes on elsewhere, waits for one request on standard input, and answers on
+standard output.
 """
 
 from __future__ import annotations
@@ -255,7 +255,7 @@ def _import_great_expectations() -> None:
     gc.freeze()
 
 
-def main() -> None:
+def serve_request() -> None:
     """Serve one request: import first, then read `{"files": ..., "rows": ...}`, then answer."""
     with contextlib.redirect_stdout(sys.stderr):
         _import_great_expectations()
@@ -264,7 +264,3 @@ def main() -> None:
             return
         verdict = judge_corpus(request["files"], request["rows"])
     json.dump(asdict(verdict), sys.stdout)
-
-
-if __name__ == "__main__":
-    main()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -26,8 +27,6 @@ rules_app = typer.Typer(help="Rule packs.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 
 DEFAULT_INPUT = "seeds"
-INTERRUPTED = 130
-
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -58,9 +57,15 @@ def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoRetur
     from reinschrift.expectations.report import summarise
     from reinschrift.flows.face.console import show_report
 
-    show_report(report, Console())
     text = summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine)
     _write_reports(report.verdict, text, junit, summary)
+    try:
+        show_report(report, Console())
+        sys.stdout.flush()
+    except OSError as error:
+        # The exit code says what became of the corpus, whoever listens; Python must not flush again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        typer.echo(f"warning: standard output can't be written: {error.strerror}", err=True)
     raise typer.Exit(report.exit_code)
 
 
@@ -98,19 +103,17 @@ def run(
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
     from reinschrift.flows.face.console import ProgressReporter
-    from reinschrift.flows.run import Pool, run_plan
+    from reinschrift.flows.ports import PoolMapper
+    from reinschrift.flows.run import run_plan
 
     _check_folders(junit, summary)
     settings = _settings(
         config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
     )
-    pool = Pool(settings.workers)
+    pool = PoolMapper(settings.workers)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
-    except KeyboardInterrupt:
-        typer.echo("interrupted; the next run goes on from here", err=True)
-        raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.close()
     _finish(report, junit, summary)
@@ -218,6 +221,8 @@ def versions(out: Out = None, publish: Publish = None, config: Config = None) ->
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
+    if not settings.publish:
+        corpus.require()
     _list_versions(corpus.versions(), corpus.current_version())
     if settings.publish:
         from reinschrift.flows.store.bucket import list_versions, open_bucket
@@ -245,6 +250,7 @@ def rollback(
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
+    corpus.require()
     with corpus.lock():
         removals = read_removals(corpus)
         if removals:
@@ -280,12 +286,13 @@ def remove(
     from datetime import UTC, datetime
 
     from reinschrift.flows.face.console import ProgressReporter
-    from reinschrift.flows.run import Pool, republish
+    from reinschrift.flows.ports import PoolMapper
+    from reinschrift.flows.run import republish
     from reinschrift.flows.store.removals import add_removal, undo_removal
 
     settings = _settings(config, out=out, publish=publish)
     day = datetime.now(UTC).date().isoformat()
-    pool = Pool(settings.workers)
+    pool = PoolMapper(settings.workers)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             change = undo_removal(name) if undo else add_removal(name, day, reason)
@@ -342,7 +349,3 @@ def main() -> None:
     except ReinschriftError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

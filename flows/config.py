@@ -21,8 +21,9 @@ from reinschrift.flows.readers.columns import parse_columns
 from reinschrift.transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
 from reinschrift.transforms.boilerplate.rules import check_examples
 from reinschrift.transforms.errors import ConfigError, PackError, did_you_mean
-from reinschrift.transforms.pipeline import Options
+from reinschrift.transforms.pipeline.working import Options
 from reinschrift.transforms.quality.signals import PROFILES
+from reinschrift.transforms.steps import SKIPPABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,7 +35,6 @@ ENV_PREFIX = "REINSCHRIFT_"
 MIN_KEY_CHARS = 16
 WRITABLE = re.compile(r"(?:(?:s3|gs)://[^/]+|az://[^/]+/[^/]+)(?:/[^/*?\[\]]+)*/?")
 Unit = Literal["page", "block", "sentence"]
-StepName = Literal["repair", "boilerplate", "language", "sentences", "repeats", "quality", "privacy"]
 
 
 class Settings(BaseSettings):
@@ -46,7 +46,9 @@ class Settings(BaseSettings):
     workers: int = Field(
         default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024, description="processes at work"
     )
-    skip: Annotated[tuple[StepName, ...], NoDecode] = Field((), description="steps to leave out")
+    skip: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description=f"steps to leave out: {', '.join(SKIPPABLE)}"
+    )
     comments: Literal["keep", "drop"] = Field("keep", description="reader comments")
     packs: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="your rule packs: TOML files or folders"
@@ -137,6 +139,15 @@ class Settings(BaseSettings):
     def split_commas(cls, value: object) -> object:
         """A list may be written `a,b`, as in the environment."""
         return [p.strip() for p in value.split(",") if p.strip()] if isinstance(value, str) else value
+
+    @field_validator("skip", mode="after")
+    @classmethod
+    def check_steps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        """Steps that may be left out."""
+        for name in value:
+            if name not in SKIPPABLE:
+                raise ValueError(f"no step {name!r} can be left out")
+        return value
 
     @field_validator("publish", mode="after")
     @classmethod

@@ -1,10 +1,11 @@
-"""The same plan as a Prefect flow: one task a shard, with retries, caching by content, an artifact.
+"""The same run as a Prefect flow: one task a shard, with retries, an artifact.
 
 Importing this module imports Prefect; `flows.serving` sets its environment first.
 """
 
 from __future__ import annotations
 
+import os
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,8 @@ from prefect.futures import wait
 from reinschrift.expectations.report import summarise
 from reinschrift.flows.config import Settings
 from reinschrift.flows.run import Report, run_plan
-from reinschrift.flows.sources.inputs import Shard
-from reinschrift.flows.stages.fingerprint import settings_version
-from reinschrift.flows.store.local import Corpus
-from reinschrift.flows.workers.processes import Processes
+from reinschrift.flows.serving import check_served, is_served
+from reinschrift.flows.workers.processes import Processes, die_with_parent
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
@@ -46,10 +45,8 @@ class PrefectTasks:
     Threads would not do: limits of CPU time need the main thread of a process.
     """
 
-    def __init__(self, settings: Settings, processes: Processes) -> None:
+    def __init__(self, processes: Processes) -> None:
         self.processes = processes
-        self.corpus = Corpus(settings.out)
-        self.version = settings_version(settings, settings.options())
 
     def map(
         self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
@@ -65,14 +62,14 @@ class PrefectTasks:
 
         body = task(
             name=name,
+            # What was read is found by its content already; stored results would cache it twice.
+            persist_result=False,
             retries=RETRIES,
             retry_delay_seconds=RETRY_SECONDS,
             retry_condition_fn=_may_succeed,
         )(work)
         futures = [
-            body.with_options(
-                task_run_name=f"{name} {number}", **self._caching(calls[number][0])
-            ).submit(number)
+            body.with_options(task_run_name=f"{name} {number}").submit(number)
             for number in range(len(calls))
         ]
         return self._results(futures)
@@ -85,19 +82,6 @@ class PrefectTasks:
             wait(futures)
             self.processes.renew()
             raise
-
-    def _caching(self, argument: object) -> dict[str, Any]:
-        """A shard is cached under content, settings and code, as long as its output is there."""
-        if not isinstance(argument, Shard):
-            return {"persist_result": False}
-        key = f"{argument.key}-{self.version}"
-        folder = self.corpus.stages / f"{argument.key}-{self.version[:16]}"
-        return {
-            "cache_key_fn": lambda *_: key,
-            "persist_result": True,
-            "result_storage": (self.corpus.home / "prefect-results").resolve(),
-            "refresh_cache": not folder.is_dir(),
-        }
 
 
 def _may_succeed(_task: object, _run: object, state: State[Any]) -> bool:
@@ -128,10 +112,12 @@ def clean_corpus(inputs: list[str], settings: dict[str, Any] | None = None) -> R
     Raises NotPublishedError where the gate refused, so that the flow run shows as failed.
     """
     given = Settings(**(settings or {}))
-    (Corpus(given.out).home / "prefect-results").mkdir(parents=True, exist_ok=True)
+    check_served(inputs, given)
+    if is_served():
+        die_with_parent(os.getppid())
     processes = Processes(given.workers)
     try:
-        report = run_plan(inputs, given, PrefectTasks(given, processes), _Log())
+        report = run_plan(inputs, given, PrefectTasks(processes), _Log())
     finally:
         processes.close()
     create_markdown_artifact(

@@ -1,4 +1,4 @@
-"""Carrying a plan out: lock, gate beside the work, map over shards, switch."""
+"""One run: lock, gate beside the work, read, resolve, publish, switch."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import hashlib
 import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING
 
-from reinschrift.flows.sources.inputs import Inputs, Shard, find_inputs
+from polars.exceptions import PolarsError
+
+from reinschrift.flows.sources.inputs import Inputs, find_inputs
 from reinschrift.flows.stages.assemble import finish_tables, publish_part
+from reinschrift.flows.stages.cache import discard_damaged, forget_stages
 from reinschrift.flows.stages.fingerprint import settings_version
 from reinschrift.flows.stages.read import (
+    clear_notes,
     count_pages,
-    forget_stages,
     ignored_within,
+    note_slow_pages,
     read_shard,
     read_shard_carefully,
+    suspects,
 )
-from reinschrift.flows.stages.resolve import judge
+from reinschrift.flows.stages.resolve import resolve
 from reinschrift.flows.store.last_run import (
     LastRun,
     NotRepeatableError,
@@ -27,10 +32,9 @@ from reinschrift.flows.store.last_run import (
     why_not_repeatable,
     write_last_run,
 )
-from reinschrift.flows.store.local import Corpus, read_table
+from reinschrift.flows.store.local import Corpus, OutputError, read_table
 from reinschrift.flows.store.removals import read_removals, told
 from reinschrift.flows.workers.gate_process import GateProcess
-from reinschrift.flows.workers.processes import Processes
 from reinschrift.transforms.contracts import METRICS, QUARANTINE
 from reinschrift.transforms.errors import ReinschriftError
 
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
 
     from reinschrift.expectations.gate import Verdict
     from reinschrift.flows.config import Settings
+    from reinschrift.flows.ports import Gate, Mapper, Reporter
     from reinschrift.flows.store.bucket import Bucket
 
 PUBLISHED, REFUSED, USAGE, QUARANTINED = 0, 1, 2, 3  # exit codes
@@ -60,82 +65,6 @@ class UnreadableError(ReinschriftError):
     """Not one of the named inputs can be read."""
 
 
-class Mapper(Protocol):
-    """Who calls a function on many arguments: this process, a pool of them, or Prefect."""
-
-    def map(
-        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
-    ) -> Iterator[str]:
-        """The results, in the order of the calls."""
-        ...
-
-
-class Reporter(Protocol):
-    """Who tells the user how far a run is."""
-
-    def begin(self, stage: str, total: int, size: int = 0) -> None:
-        """A stage begins, with so many tasks, and so many bytes to read."""
-
-    def advance(self, size: int = 0, pages: int = 0) -> None:
-        """A task of it is done: so many bytes were read, so many pages were in them."""
-
-    def say(self, text: str) -> None:
-        """Something worth a line."""
-
-
-class Gate(Protocol):
-    """Who judges a staged corpus; entered before the work begins."""
-
-    def __enter__(self) -> Self:
-        """Warm up."""
-        ...
-
-    def __exit__(self, *failure: object) -> None:
-        """Clean up."""
-
-    def judge(self, corpus: Path, rows: int) -> Verdict:
-        """The verdict on the tables below `corpus`."""
-        ...
-
-
-class Here:
-    """One call after the other, in this process."""
-
-    def map(
-        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
-    ) -> Iterator[str]:
-        """The results, in the order of the calls."""
-        del name
-        return (function(*call) for call in calls)
-
-
-class Pool:
-    """Worker processes, even for a single call: a page that kills one of them ends no run."""
-
-    def __init__(self, workers: int) -> None:
-        self.processes = Processes(workers)
-
-    def map(
-        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
-    ) -> Iterator[str]:
-        """The results, in the order of the calls.
-
-        Raises BrokenProcessPool where a process died; the next map starts others.
-        """
-        del name
-        if not calls:
-            return
-        try:
-            yield from self.processes.ready(len(calls)).map(function, *zip(*calls, strict=True))
-        except BrokenProcessPool:
-            self.processes.renew()
-            raise
-
-    def close(self) -> None:
-        """End the processes."""
-        self.processes.close()
-
-
 @dataclass(frozen=True)
 class Report:
     """What a run came to."""
@@ -148,6 +77,7 @@ class Report:
     ignored: tuple[str, ...]
     version: str | None
     bytes_read: int
+    is_unchanged: bool = False  # the published corpus is already this one
     seconds: dict[str, float] = field(default_factory=dict)
 
     @property
@@ -181,13 +111,10 @@ def run_plan(
         )
         _refuse_nothing(inputs)
         clock.lap("plan")
-        tell = _TellPages(reporter, inputs, settings)
-        tell.begin()
-        calls = [(shard, settings) for shard in inputs.shards]
-        stages = _read(calls, mapper, tell)
+        stages = _read(inputs, settings, mapper, reporter)
         clock.lap("read")
         work = Work(inputs, stages, settings, settings_version(settings, options), previous, bucket)
-        return _judge_and_publish(work, mapper, reporter, gate, clock)
+        return _resolve_and_publish(work, mapper, reporter, gate, clock)
 
 
 @dataclass(frozen=True)
@@ -218,6 +145,7 @@ def republish(
     stands then, too.
     """
     corpus = Corpus(settings.out)
+    corpus.require()
     clock = _Clock()
     with corpus.lock(), open_gate() as gate:
         corpus.prepare()
@@ -232,17 +160,17 @@ def republish(
             )
         bucket = _open_bucket(again)
         work = Work(last.inputs, last.stages, again, version, _current_metrics(corpus), bucket)
-        return _judge_and_publish(work, mapper, reporter, gate, clock)
+        return _resolve_and_publish(work, mapper, reporter, gate, clock)
 
 
-def _judge_and_publish(
+def _resolve_and_publish(
     work: Work, mapper: Mapper, reporter: Reporter, gate: Gate, clock: _Clock
 ) -> Report:
     """The second half of a run."""
     settings, inputs, stages = work.settings, work.inputs, work.stages
     corpus = Corpus(settings.out)
-    parts = judge(stages, settings)
-    clock.lap("judge")
+    parts = resolve(stages, settings)
+    clock.lap("resolve")
     fingerprint = _fingerprint(inputs, work.version, told(read_removals(corpus)))
     tag = fingerprint[:TAG_CHARS]
     reporter.begin("publish", len(parts))
@@ -256,9 +184,10 @@ def _judge_and_publish(
     verdict = gate.judge(corpus.staging, settings.gate_rows)
     clock.lap("gate")
     may_publish = verdict.passed and not (settings.strict and refused.height)
+    was_there = corpus.version_of(fingerprint)
     version = corpus.publish(fingerprint, settings.keep_versions) if may_publish else None
     if version:
-        forget_stages(stages, settings)
+        forget_stages(stages, corpus)
         write_last_run(corpus, LastRun(version, work.version, settings, inputs, stages))
     clock.lap("switch")
     if version and work.bucket:
@@ -273,7 +202,8 @@ def _judge_and_publish(
         ignored,
         version,
         inputs.size,
-        clock.laps,
+        is_unchanged=version is not None and version == was_there,
+        seconds=clock.laps,
     )
 
 
@@ -295,69 +225,88 @@ def _upload(
     reporter.say(f"published {bucket.address} (version {name})")
 
 
-@dataclass
-class _TellPages:
-    """Tells the reporter how much was in each shard that was read."""
+def _read(inputs: Inputs, settings: Settings, mapper: Mapper, reporter: Reporter) -> list[str]:
+    """Read the shards; those in which a page ends its process in processes of their own.
 
-    reporter: Reporter
-    inputs: Inputs
-    settings: Settings
-    done: int = 0
-
-    def begin(self) -> None:
-        """The stage begins, or begins again."""
-        self.done = 0
-        self.reporter.begin("read", len(self.inputs.shards), self.inputs.size)
-
-    def __call__(self, stage: str) -> str:
-        size = self.inputs.shards[self.done].size
-        self.done += 1
-        self.reporter.advance(size, count_pages(stage, self.settings))
-        return stage
-
-
-def _read(calls: list[tuple[Shard, Settings]], mapper: Mapper, tell: _TellPages) -> list[str]:
-    """Read the shards; with care if a page kills a process, for then it is some page of some shard."""
-    try:
-        return list(map(tell, mapper.map("read", read_shard, calls)))
-    except BrokenProcessPool:
-        tell.reporter.say("a process died reading a page; reading on in processes of their own")
-        tell.begin()
-        return _collect(mapper.map("read", read_shard_carefully, calls), tell)
+    All others go back to the pool. What was read is cached, so nothing is read twice. Raises WorkerError
+    where processes die although no page can be found that ends them.
+    """
+    while True:
+        reporter.begin("read", len(inputs.shards), inputs.size)
+        calls = [(shard, settings) for shard in inputs.shards]
+        stages: list[str] = []
+        try:
+            for shard, stage in zip(inputs.shards, mapper.map("read", read_shard, calls), strict=True):
+                stages.append(stage)
+                reporter.advance(shard.size, count_pages(stage, settings))
+        except BrokenProcessPool as error:
+            _isolate(inputs, settings, mapper, reporter, error)
+            continue
+        for damaged in discard_damaged(Corpus(settings.out)):
+            reporter.say(f"the cached stage {damaged} was damaged; its inputs were read again")
+        return stages
 
 
-def _collect(results: Iterator[str], tell: Callable[[str], object]) -> list[str]:
+def _isolate(
+    inputs: Inputs, settings: Settings, mapper: Mapper, reporter: Reporter, error: BrokenProcessPool
+) -> None:
+    """Read the shards that were at work when a process died, each in a process of its own."""
+    slow = note_slow_pages(list(inputs.shards), settings)
+    shards = suspects(list(inputs.shards), settings)
+    if slow:
+        reporter.say(f"{slow} pages took too long; they are read by their tags alone")
+    elif not shards:
+        raise _worker_error() from error
+    if shards:
+        reporter.say("a process died reading a page; its shard is read in a process of its own")
+    calls = [(shard, settings) for shard in shards]
+    _collect(mapper.map("read carefully", read_shard_carefully, calls), lambda _: None)
+    for shard in shards:
+        clear_notes(shard, settings)
+
+
+def _collect(results: Iterator[str], report: Callable[[str], object]) -> list[str]:
     collected = []
     try:
         for result in results:
             collected.append(result)
-            tell(result)
+            report(result)
     except BrokenProcessPool as error:
-        raise WorkerError(
-            "a worker process died, perhaps for want of memory",
-            "run again with fewer --workers or a smaller shard_bytes; what was read is kept",
-        ) from error
+        raise _worker_error() from error
     return collected
 
 
+def _worker_error() -> WorkerError:
+    return WorkerError(
+        "a worker process died, perhaps for want of memory",
+        "run again with fewer --workers or a smaller shard_bytes; what was read is kept",
+    )
+
+
 def _refuse_nothing(inputs: Inputs) -> None:
-    """A run of which no named input exists is a slip of the pen, not an empty corpus."""
+    """A run of which no named input exists is a mistake, not an empty corpus."""
     if not inputs.shards and not inputs.broken:
         raise NothingToReadError("there is nothing to read", "name files, folders or globs")
     if not inputs.shards and all(b.reason.startswith("no such") for b in inputs.broken):
         names = ", ".join(b.source for b in inputs.broken)
         raise NothingToReadError(f"{names}: no such file or folder", "check the path")
     if not inputs.shards:
-        told = "; ".join(f"{b.source}: {b.reason} ({b.remedy})" for b in inputs.broken)
-        raise UnreadableError(f"nothing can be read: {told}")
+        reasons = "; ".join(f"{b.source}: {b.reason} ({b.remedy})" for b in inputs.broken)
+        raise UnreadableError(f"nothing can be read: {reasons}")
 
 
 def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:
-    """METRICS of the published version, to tell what changed; None where there is none to compare."""
+    """METRICS of the published version, to show what changed; None where there is none to compare.
+
+    A published version that is damaged must not keep a new one from being published.
+    """
     if not corpus.current.exists():
         return None
-    metrics = read_table(corpus.current.resolve(), METRICS)
-    return metrics.collect() if metrics.collect_schema() == METRICS.schema else None
+    try:
+        metrics = read_table(corpus.current.resolve(), METRICS)
+        return metrics.collect() if metrics.collect_schema() == METRICS.schema else None
+    except (OutputError, OSError, PolarsError):
+        return None
 
 
 def _fingerprint(inputs: Inputs, version: str, removed: list[tuple[str, str]]) -> str:

@@ -13,13 +13,14 @@ import pytest
 from reinschrift.expectations.gate import Finding, Verdict
 from reinschrift.expectations.laws import Tables, measure_laws
 from reinschrift.flows.config import load_settings
-from reinschrift.flows.run import Here, Report, run_plan
+from reinschrift.flows.ports import InProcessMapper
+from reinschrift.flows.run import Report, run_plan
 from reinschrift.transforms.contracts import PUBLISHED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from reinschrift.flows.run import Mapper
+    from reinschrift.flows.ports import Mapper
 
 SHARED = Path(__file__).parents[2] / "shared"
 
@@ -121,7 +122,7 @@ def clean(
     return run_plan(
         [str(name) for name in inputs],
         load_settings(out=out, **settings),
-        mapper or Here(),
+        mapper or InProcessMapper(),
         Quiet(),
         LawsGate,
     )

@@ -95,7 +95,8 @@ _DATE = re.compile(
 )
 _NOT_A_PHONE = re.compile(
     r"(?i)(?:\b(?:ISBN|ISSN|EAN|DOI|HRB|HRA|USt|VAT|Az|Art|Artikel|Nr|No|Ref|Order|Bestell|Konto|BLZ|"
-    r"Patent|Version|Seiten?|pages?|pp|IP)\b[\w.:/ -]{0,18}|[€$£=#§/]\s?|\d[:.,]|\w[-_]|https?:\S*)$"
+    r"Patent|Version|Seiten?|pages?|pp|IP)\b[\w.:/ -]{0,18}|[€$£=#§/]\s?|\d[:.,]|\w[-_]|"
+    r"https?:\S{0,99})$"
 )
 _CUE_CHARS = 24
 

@@ -10,6 +10,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.readers.decoding import NotTextError, decode, without_surrogates
+from reinschrift.flows.readers.sniffing import HEAD_BYTES, looks_like_html
 from reinschrift.transforms.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
@@ -33,10 +34,6 @@ NAMES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 ROLES = tuple(NAMES)
 FOLDED = ("metadata", "meta")  # a column of columns, looked into where the record has no such column
-_HTML_START = re.compile(
-    r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)?<(?:!doctype\s+html|html\b|head\b|body\b)",
-    re.IGNORECASE | re.DOTALL,
-)
 _STAMP = re.compile(r"\d{14}")
 _NUMBER = re.compile(r"\d{9,19}(?:\.\d+)?")
 _UNITS = (("second", 1e11), ("millisecond", 1e14), ("microsecond", 1e17))
@@ -126,7 +123,7 @@ def read_record(record: Mapping[str, Any], columns: Columns) -> Facts:
         return Facts(
             problem=(f"{found[role]!r} is a {kind}, not a string", "write the text as one string")
         )
-    is_html = role == "html" or _HTML_START.match(text) is not None
+    is_html = role == "html" or looks_like_html(text[:HEAD_BYTES].encode())
     facts = {role: _fact(record, found, role) for role in ("id", "url", "title", "date")}
     return Facts(
         content=text,

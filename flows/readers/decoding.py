@@ -19,7 +19,9 @@ MIN_UTF16_ZEROS = 0.2  # share of zero bytes on one side of a pair: Latin text i
 MAX_CONTROL_SHARE = 0.02  # more of it is no text
 MAX_BROKEN_SHARE = 0.3  # of the non-ASCII bytes; below it the file is UTF-8 with bad spots
 _CONTROLS = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
-_META = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE)
+_META = re.compile(
+    rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([A-Za-z0-9_:.-]{2,40})", re.IGNORECASE
+)
 
 
 class NotTextError(ValueError):

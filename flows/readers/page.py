@@ -32,6 +32,7 @@ class Piece:
     form: str = ""
     offset: int = 0
     remote: str = ""  # for an object of a store: what `flows.sources.remote` finds it by
+    address: str = field(default="", repr=False)  # of that object, with what must not be shown
 
 
 @dataclass(frozen=True)

@@ -12,19 +12,34 @@ if TYPE_CHECKING:
     from reinschrift.flows.readers.columns import Columns
 
 HEAD_BYTES = 1 << 16
-_HTML = re.compile(
-    rb"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html[\s>]|head[\s>]|body[\s>])",
-    re.IGNORECASE | re.DOTALL,
-)
-_OBJECT = re.compile(rb'\s*\{\s*"')
-_KEY = re.compile(rb'"([^"\\]{1,64})"\s*:')
-_WARC = re.compile(rb"\s*WARC/\d\.\d\r?\n")
+_FIRST_TAG = re.compile(rb"<(?:!doctype\s{1,99}html|html|head|body)[\s>]", re.IGNORECASE)
+_SPACE = re.compile(rb"(?<!\s)\s++")
+_OBJECT = re.compile(rb'(?<!\s)\s*+\{\s*+"')
+_KEY = re.compile(rb'"([^"\\]{1,64})"\s{0,99}:')
+_WARC = re.compile(rb"(?<!\s)\s*+WARC/\d\.\d\r?\n")
 TAR_MAGIC_AT = 257
 
 
 def looks_like_html(head: bytes) -> bool:
-    """Whether it begins as an HTML page does."""
-    return _HTML.match(without_mark(head)) is not None
+    """Whether it begins as an HTML page does: a first tag, behind an XML declaration and comments."""
+    text = without_mark(head)
+    at = _skip_space(text, 0)
+    if text.startswith(b"<?xml", at):
+        at = _skip_past(text, b">", at)
+    while text.startswith(b"<!--", at):
+        at = _skip_past(text, b"-->", at)
+    return _FIRST_TAG.match(text, at) is not None
+
+
+def _skip_past(text: bytes, end: bytes, at: int) -> int:
+    """Where the text goes on behind `end` and white space."""
+    found = text.find(end, at)
+    return len(text) if found < 0 else _skip_space(text, found + len(end))
+
+
+def _skip_space(text: bytes, at: int) -> int:
+    space = _SPACE.match(text, at)
+    return space.end() if space else at
 
 
 def suffix_by_content(head: bytes, columns: Columns) -> str | None:
@@ -38,7 +53,7 @@ def suffix_by_content(head: bytes, columns: Columns) -> str | None:
     text = without_mark(head)
     if _WARC.match(text):
         return ".warc"
-    if _HTML.match(text):
+    if looks_like_html(text):
         return ".html"
     if _OBJECT.match(text) and _is_record(text, columns):
         return ".jsonl"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import os
+import re
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ RETRY: RetryConfig = {
     },
     "retry_timeout": timedelta(minutes=3),
 }
+_ADDRESS = re.compile(r"(?<![A-Za-z])https?://[^\s\"')>]++", re.IGNORECASE)
+_DURATION = re.compile(r"(?<![\w.])[0-9]{1,12}(?:\.[0-9]{1,12})?\s?(?:ns|µs|us|ms|s|seconds?)\b")
 TIMEOUTS = {"connect_timeout": "20s", "read_timeout": "60s", "timeout": "1day"}
 
 
@@ -107,25 +110,27 @@ def find_remote(address: str) -> tuple[dict[str, RemoteFile], list[Broken], list
     """
     from obstore.exceptions import BaseError
 
+    shown = without_secrets(address)
     place = parse_address(address)
     if place is None:
         known = ", ".join(f"{scheme}://" for scheme in SCHEMES if scheme != "http")
-        return {}, [Broken(address, None, "an address we can't read", f"name it by {known}")], []
+        return {}, [Broken(shown, None, "an address we can't read", f"name it by {known}")], []
     if "?" in place.key and place.scheme.startswith("http"):
         reason = "an address with a query can't be read"
-        return {}, [Broken(address, None, reason, "fetch it, and name the file")], []
+        return {}, [Broken(shown, None, reason, "fetch it, and name the file")], []
     try:
         found = list(_list(place))
     except (BaseError, ValueError) as error:
         reason = f"can't be listed: {first_line(error)}"
-        return {}, [Broken(address, None, reason, "check address, keys and network")], []
+        return {}, [Broken(shown, None, reason, "check address, keys and network", is_passing=True)], []
     if not found:
-        return {}, [Broken(address, None, "no such file or folder", "check the address")], []
+        return {}, [Broken(shown, None, "no such file or folder", "check the address")], []
     files, broken, ignored = {}, [], []
     for meta in found:
-        source = place.at(meta["path"])
+        full = place.at(meta["path"])
+        source = without_secrets(full)
         if format_of(meta["path"]):
-            files[source] = _remote_file(source, meta)
+            files[source] = _remote_file(source, full, meta)
         elif meta["path"] == place.key:
             broken.append(Broken(source, None, "unknown format", f"name it {', '.join(READERS)}"))
         elif not meta["path"].endswith("/"):
@@ -155,11 +160,12 @@ def _list(place: Address) -> Iterator[ObjectMeta]:
             yield from (meta for meta in chunk if not PurePosixPath(meta["path"]).name.startswith("."))
 
 
-def _remote_file(source: str, meta: ObjectMeta) -> RemoteFile:
+def _remote_file(source: str, address: str, meta: ObjectMeta) -> RemoteFile:
     told = (meta["e_tag"], meta["size"], meta.get("version"), meta["last_modified"].isoformat())
     digest = hashlib.blake2b(repr(told).encode(), digest_size=DIGEST_BYTES).digest()
     name = Path(PurePosixPath(meta["path"]).name)
-    return RemoteFile(Piece(name, source, 0, meta["size"], remote=meta["e_tag"] or "-"), digest)
+    piece = Piece(name, source, 0, meta["size"], remote=meta["e_tag"] or "-", address=address)
+    return RemoteFile(piece, digest)
 
 
 @contextmanager
@@ -186,7 +192,7 @@ def _fetch(piece: Piece, copy: Any) -> None:
     import obstore
     from obstore.exceptions import GenericError
 
-    place = parse_address(piece.source)
+    place = parse_address(piece.address)
     assert place is not None
     store = store_at(place.root)
     written = 0
@@ -204,6 +210,21 @@ def _fetch(piece: Piece, copy: Any) -> None:
                 raise
 
 
+def without_secrets(address: str) -> str:
+    """An address as it may be published: without user, password and query."""
+    before, separator, rest = address.partition("://")
+    host, slash, path = rest.partition("/")
+    if "@" in host:
+        host = f"…@{host.rpartition('@')[2]}"
+    path, question, _ = path.partition("?") if before.lower().startswith("http") else (path, "", "")
+    return f"{before}{separator}{host}{slash}{path}{question}{'…' if question else ''}"
+
+
 def first_line(error: Exception) -> str:
-    """The first line of what the store said, short enough for a table."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """The first line of what the store said, short enough for a table.
+
+    Without addresses, which may hold secrets, and durations, which never are the same twice.
+    """
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    line = _ADDRESS.sub(lambda found: without_secrets(found[0]), line)
+    return _DURATION.sub("…", line)[:200]

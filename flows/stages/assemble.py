@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from reinschrift.flows.stages.read import quarantine
-from reinschrift.flows.stages.resolve import RULES, TEMPLATE
+from reinschrift.flows.stages.rejects import quarantine
+from reinschrift.flows.stages.resolve.verdicts import RULES, TEMPLATE
 from reinschrift.flows.store.local import Corpus, stage_files, write_table
-from reinschrift.flows.workers.memory import give_back
+from reinschrift.flows.workers.memory import trim_malloc
 from reinschrift.transforms.contracts import (
     ACTIONS_TAKEN,
     DOCUMENTS,
@@ -24,7 +24,8 @@ from reinschrift.transforms.contracts import (
     UNITS,
     Table,
 )
-from reinschrift.transforms.pipeline import count_rules, join_texts
+from reinschrift.transforms.pipeline.counting import count_rules
+from reinschrift.transforms.pipeline.quality import join_texts
 from reinschrift.transforms.quality.rules import measure_documents, quality_flags
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from reinschrift.flows.config import Settings
     from reinschrift.flows.sources.inputs import Inputs
-    from reinschrift.flows.stages.resolve import Part
+    from reinschrift.flows.stages.resolve.pages import Part
 
 MAX_METRICS_ROWS = 1_000_000
 SLICE_CHARS = 5_000_000
@@ -62,7 +63,7 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     slices = []
     for index in _slices(_index_of(corpus, part)):
         slices.append(_publish_pages(corpus, stages, index, verdicts, settings))
-        give_back()
+        trim_malloc()
     name = f"part-{part.number:05d}-{tag}.parquet"
     ledger = pl.concat([one.ledger for one in slices])
     write_table(ledger, LEDGER, corpus.staging / LEDGER.name / name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from reinschrift.flows.config import Settings
-    from reinschrift.transforms.pipeline import Options
+    from reinschrift.transforms.pipeline.working import Options
 
 # Settings that change how a run goes, not what comes out.
 WITHOUT_EFFECT = frozenset(
@@ -46,7 +46,6 @@ def code_version() -> str:
             hasher.update(f"{library}=={metadata.version(library)}".encode())
         except metadata.PackageNotFoundError:
             hasher.update(f"{library} is absent".encode())
-    hasher.update(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
     return hasher.hexdigest()
 
 
@@ -57,8 +56,8 @@ def settings_version(settings: Settings, options: Options) -> str:
     values["mask"], values["quality_profile"] = list(options.mask), settings.profiles
     for name in ("skip", "repeat_units", "near_units"):
         values[name] = sorted(values[name])
-    told = repr((sorted(values.items()), options.packs, code_version()))
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    facts = repr((sorted(values.items()), options.packs, code_version()))
+    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
 
 
 def stage_version(settings: Settings, options: Options) -> str:
@@ -69,5 +68,7 @@ def stage_version(settings: Settings, options: Options) -> str:
     asked = {field.name: getattr(options, field.name) for field in fields(options)}
     asked["skip"] = sorted(options.skip)
     asked |= {name: getattr(settings, name) for name in READING}
-    told = repr((sorted(asked.items()), code_version()))
-    return hashlib.blake2b(told.encode(), digest_size=16).hexdigest()
+    # A corpus is the same on every Python; what another one cached is read again all the same, so that
+    # a difference would show.
+    facts = repr((sorted(asked.items()), code_version(), sys.version_info[:2]))
+    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections import Counter
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reinschrift.flows.readers import Broken, Columns, Ignored, Page, ReadOptions, read_piece
+from reinschrift.flows.readers import Broken, Columns, Page, ReadOptions, read_piece
+from reinschrift.flows.stages.cache import is_whole, seal_stage, set_aside
 from reinschrift.flows.stages.fingerprint import stage_version
-from reinschrift.flows.store.local import Corpus, stage_files, write_table
-from reinschrift.flows.workers.limits import limited
-from reinschrift.flows.workers.memory import give_back
+from reinschrift.flows.stages.rejects import RejectSink
+from reinschrift.flows.store.local import Corpus, explain_os_error, stage_files, write_table
+from reinschrift.flows.workers.limits import PageWatch, stopped_page
+from reinschrift.flows.workers.memory import trim_malloc
 from reinschrift.flows.workers.processes import Processes
 from reinschrift.transforms.boilerplate.rules import RuleBook
 from reinschrift.transforms.contracts import (
@@ -28,26 +29,27 @@ from reinschrift.transforms.contracts import (
     PAGE_KEYS,
     PAGE_METRICS,
     PAGES,
-    QUARANTINE,
     RECORDS,
     UNITS,
 )
 from reinschrift.transforms.html.extract import extract_with_trafilatura
-from reinschrift.transforms.pipeline import Context, read_stage
+from reinschrift.transforms.pipeline.runner import read_stage
+from reinschrift.transforms.pipeline.working import Context
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Self
 
     from reinschrift.flows.config import Settings
     from reinschrift.flows.readers import Item
     from reinschrift.flows.sources.inputs import Shard
-    from reinschrift.transforms.pipeline import Stage
+    from reinschrift.transforms.html.extract import Extractor
+    from reinschrift.transforms.pipeline.runner import Stage
 
     ReadBatch = Callable[[pl.DataFrame, Settings, Callable[[Broken], None]], Iterator[Stage]]
 
-QUARANTINE_ROWS = 10_000  # written at a time
+MAX_STOPPED_PAGES = 3  # of a shard; with more it is read in a process of its own
 
 
 def read_shard(shard: Shard, settings: Settings) -> str:
@@ -55,30 +57,102 @@ def read_shard(shard: Shard, settings: Settings) -> str:
 
     Out: the name of its folder under `Corpus.stages`, which holds PAGES, UNITS,
     PAGE_KEYS, ACTIONS_TAKEN, PAGE_METRICS and QUARANTINE, a folder each.
+
+    A page that takes too much CPU time is read by its tags alone. One that ends the process that reads
+    it is found by `suspects` and `read_shard_carefully`.
     """
-    return _read_shard(shard, settings, read_batch)
+    notes = ShardNotes.of(shard, settings)
+    watch = PageWatch(settings.max_page_cpu_seconds, notes.journal, notes.note_stopped())
+
+    def read(
+        records: pl.DataFrame, settings: Settings, _reject: Callable[[Broken], None]
+    ) -> Iterator[Stage]:
+        yield read_batch(records, settings, watch)
+
+    with watch:
+        return _read_shard(shard, settings, read)
 
 
 def read_shard_carefully(shard: Shard, settings: Settings) -> str:
-    """The same, in a process of its own, for shards of which a page kills the process that reads it.
+    """The same, in a process of its own, for shards of which a page ends the process that reads it.
 
-    Such a page is judged without the extractor; one that kills even then is quarantined.
+    Such a page is read by its tags alone; one that ends the process even then is quarantined.
     """
     with CarefulReader(settings) as reader:
         return _read_shard(shard, settings, reader.read)
 
 
+@dataclass(frozen=True)
+class ShardNotes:
+    """What attempts to read a shard left behind: the page at work, and pages that took too long."""
+
+    journal: Path
+    list: Path
+
+    @classmethod
+    def of(cls, shard: Shard, settings: Settings) -> ShardNotes:
+        """The notes of a shard, which exist only while it is not read to its end."""
+        stage = Corpus(settings.out).stages / _stage_name(shard, settings)
+        return cls(stage.with_name(f"{stage.name}.watch"), stage.with_name(f"{stage.name}.stopped"))
+
+    def note_stopped(self) -> frozenset[int]:
+        """The pages that were killed at their limit, with that of the last attempt."""
+        page = stopped_page(self.journal)
+        if page is not None:
+            self.journal.unlink()
+            with self.list.open("a", encoding="utf-8") as handle:
+                handle.write(f"{page}\n")
+        try:
+            return frozenset(map(int, self.list.read_text(encoding="utf-8").split()))
+        except FileNotFoundError:
+            return frozenset()
+
+
+def note_slow_pages(shards: list[Shard], settings: Settings) -> int:
+    """Note the pages at whose limit a process was killed; how many there are."""
+    notes = [ShardNotes.of(shard, settings) for shard in shards]
+    slow = [one for one in notes if stopped_page(one.journal) is not None]
+    for one in slow:
+        one.note_stopped()
+    return len(slow)
+
+
+def suspects(shards: list[Shard], settings: Settings) -> list[Shard]:
+    """The shards at work when a process died; a page that only took too long must be noted before.
+
+    With more than a few such pages, a shard is a suspect as well.
+    """
+    found = []
+    for shard in shards:
+        notes = ShardNotes.of(shard, settings)
+        if notes.journal.exists() or len(notes.note_stopped()) > MAX_STOPPED_PAGES:
+            found.append(shard)
+    return found
+
+
+def clear_notes(shard: Shard, settings: Settings) -> None:
+    """Forget what attempts to read a shard left behind, once it was read."""
+    notes = ShardNotes.of(shard, settings)
+    notes.journal.unlink(missing_ok=True)
+    notes.list.unlink(missing_ok=True)
+
+
+def _stage_name(shard: Shard, settings: Settings) -> str:
+    return f"{shard.key}-{_context(settings)[1][:16]}"
+
+
 def _read_shard(shard: Shard, settings: Settings, read: ReadBatch) -> str:
-    version = _context(settings)[1]
-    name = f"{shard.key}-{version[:16]}"
+    name = _stage_name(shard, settings)
     stages = Corpus(settings.out).stages
     if is_whole(stages / name):
         return name
+    if (stages / name).exists():
+        set_aside(stages / name)
     part = stages / f"{name}.{os.getpid()}.part"
     shutil.rmtree(part, ignore_errors=True)
-    aside = _Aside(part)
-    batches = _read_batches(shard, settings, aside)
-    read_batches = (stage for records in batches for stage in read(records, settings, aside.put))
+    rejects = RejectSink(part)
+    batches = _read_batches(shard, settings, rejects)
+    read_batches = (stage for records in batches for stage in read(records, settings, rejects.put))
     for number, stage in enumerate(read_batches):
         for table, frame in (
             (PAGES, stage.pages),
@@ -88,51 +162,50 @@ def _read_shard(shard: Shard, settings: Settings, read: ReadBatch) -> str:
             (PAGE_METRICS, stage.metrics),
         ):
             write_table(frame, table, part / table.name / f"{number:05d}.parquet")
-        give_back()
-    aside.close()
-    if _changed(shard) or aside.is_passing:
+        trim_malloc()
+    rejects.close()
+    if _changed(shard) or rejects.is_passing:
         name += "-passing"  # what was read is not what was hashed: never found again
-    shutil.rmtree(stages / name, ignore_errors=True)
-    part.rename(stages / name)
+    try:
+        seal_stage(part)
+        shutil.rmtree(stages / name, ignore_errors=True)
+        part.rename(stages / name)
+        ShardNotes.of(shard, settings).list.unlink(missing_ok=True)
+    except OSError as error:
+        raise explain_os_error(error, stages / name) from error
     return name
 
 
-def read_batch(
-    records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None] | None = None
-) -> Iterator[Stage]:
+def read_batch(records: pl.DataFrame, settings: Settings, watch: PageWatch) -> Stage:
     """RECORDS through the read stage."""
-    del refuse
-    extractor = None
+    extractor: Extractor | None = None
     if settings.extractor == "trafilatura":
-        extractor = limited(extract_with_trafilatura, settings.max_page_cpu_seconds)
-    yield read_stage(records, _context(settings)[0], extractor)
+        extractor = extract_with_trafilatura
+    return read_stage(records, _context(settings)[0], extractor, watch.page)
 
 
-def _read_in_child(records: pl.DataFrame, settings: Settings) -> list[Stage]:
-    return list(read_batch(records, settings))
+def _read_in_child(records: pl.DataFrame, settings: Settings) -> Stage:
+    with PageWatch(settings.max_page_cpu_seconds) as watch:
+        return read_batch(records, settings, watch)
 
 
-def _read_without_extractor(records: pl.DataFrame, settings: Settings) -> list[Stage]:
-    """The extractor kills the process that asks it: it gives no verdict, and the ledger says why."""
-
-    def refuse(_html: str) -> str | None:
-        raise ExtractorDiedError("it killed the process it ran in")
-
-    extractor = refuse if settings.extractor == "trafilatura" else None
-    return [read_stage(records, _context(settings)[0], extractor)]
-
-
-class ExtractorDiedError(RuntimeError):
-    """The extractor ended the process it ran in."""
+def _read_by_tags_alone(records: pl.DataFrame, settings: Settings) -> Stage:
+    """For a page whose parser or extractor ended the process: neither is asked."""
+    watch = PageWatch(
+        settings.max_page_cpu_seconds,
+        stopped=frozenset(records["page"]),
+        why_stopped="parsing it ends the process that parses it",
+    )
+    return read_batch(records, settings, watch)
 
 
 @dataclass
 class CarefulReader:
-    """Reads the batches of a shard in a child process, and finds the pages that kill it by halving."""
+    """Reads the batches of a shard in a child process, and finds the pages that end it by halving."""
 
     settings: Settings
     processes: Processes = field(default_factory=lambda: Processes(1))
-    refused: int = 0
+    rejected: int = 0
 
     def __enter__(self) -> Self:
         return self
@@ -141,49 +214,39 @@ class CarefulReader:
         self.processes.close()
 
     def read(
-        self, records: pl.DataFrame, settings: Settings, refuse: Callable[[Broken], None]
+        self, records: pl.DataFrame, settings: Settings, reject: Callable[[Broken], None]
     ) -> Iterator[Stage]:
-        """RECORDS through the read stage, but for the pages that can't be read; those are refused."""
-        stages = self._ask(_read_in_child, records)
-        if stages is None and records.height > 1:
+        """RECORDS through the read stage, but for the pages that can't be read; those are rejected."""
+        stage = self._ask(_read_in_child, records)
+        if stage is None and records.height > 1:
             half = records.height // 2
-            yield from self.read(records[:half], settings, refuse)
-            yield from self.read(records[half:], settings, refuse)
+            yield from self.read(records[:half], settings, reject)
+            yield from self.read(records[half:], settings, reject)
             return
-        if stages is None:
-            stages = self._ask(_read_without_extractor, records)
-        if stages is None:
+        if stage is None:
+            stage = self._ask(_read_by_tags_alone, records)
+        if stage is None:
             row = records.row(0, named=True)
             where = row["record_id"] and f"id {row['record_id']}"
-            reason = "reading it kills the process that reads it"
+            reason = "reading it ends the process that reads it"
             # It may have been killed from outside, for want of memory: the next run tries again.
             remedy = "remove it, and report it with the page"
-            refuse(Broken(row["source"], where, reason, remedy, is_passing=True))
-            self.refused += 1
+            reject(Broken(row["source"], where, reason, remedy, is_passing=True))
+            self.rejected += 1
             return
-        yield from stages
+        yield stage
 
     def _ask(
-        self, function: Callable[[pl.DataFrame, Settings], list[Stage]], records: pl.DataFrame
-    ) -> list[Stage] | None:
+        self, function: Callable[[pl.DataFrame, Settings], Stage], records: pl.DataFrame
+    ) -> Stage | None:
         """What the child answers; None if it died."""
-        # The pages of a shard are numbered without a gap, for the judge counts on.
-        numbered = records.with_columns(pl.col("page") - self.refused)
+        # The pages of a shard are numbered without a gap, which the resolve stage relies on.
+        numbered = records.with_columns(pl.col("page") - self.rejected)
         try:
             return self.processes.ready(1).submit(function, numbered, self.settings).result()
         except BrokenProcessPool:
             self.processes.renew()
             return None
-
-
-def is_whole(stage: Path) -> bool:
-    """Whether a cached stage is there, and every file of it can be opened."""
-    try:
-        for file in stage.rglob("*.parquet"):
-            pl.read_parquet_schema(file)
-    except (OSError, pl.exceptions.PolarsError):
-        return False
-    return (stage / QUARANTINE.name).is_dir()
 
 
 def _changed(shard: Shard) -> bool:
@@ -195,49 +258,13 @@ def _changed(shard: Shard) -> bool:
         return True
 
 
-@dataclass
-class _Aside:
-    """What of a shard is no page: written to its stage, a bounded number of rows at a time."""
-
-    stage: Path
-    broken: list[Broken] = field(default_factory=list)
-    ignored: Counter[Ignored] = field(default_factory=Counter)
-    files: int = 0
-    is_passing: bool = False
-
-    def put(self, item: Broken | Ignored) -> None:
-        """Remember it."""
-        if isinstance(item, Ignored):
-            self.ignored[item] += 1
-            return
-        self.is_passing |= item.is_passing
-        self.broken.append(item)
-        if len(self.broken) >= QUARANTINE_ROWS:
-            self._write()
-
-    def close(self) -> None:
-        """Write what is left."""
-        self._write()
-        rows = [
-            (_writable(item.source), item.reason, count) for item, count in sorted(self.ignored.items())
-        ]
-        frame = pl.DataFrame(rows, schema=IGNORED.schema, orient="row")
-        write_table(frame, IGNORED, self.stage / IGNORED.name / "00000.parquet")
-
-    def _write(self) -> None:
-        path = self.stage / QUARANTINE.name / f"{self.files:05d}.parquet"
-        write_table(quarantine(self.broken), QUARANTINE, path)
-        self.files += 1
-        self.broken.clear()
-
-
-def _read_batches(shard: Shard, settings: Settings, aside: _Aside) -> Iterator[pl.DataFrame]:
-    """RECORDS of a shard, a bounded number of bytes at a time; what is no page goes aside."""
+def _read_batches(shard: Shard, settings: Settings, rejects: RejectSink) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time; what is no page is rejected."""
     batch: list[dict[str, Any]] = []
     size = page = 0
     for item in _read_pieces(shard, settings):
         if not isinstance(item, Page):
-            aside.put(item)
+            rejects.put(item)
             continue
         batch.append({"page": page, **vars(item)})
         page += 1
@@ -294,28 +321,3 @@ def _context(settings: Settings) -> tuple[Context, str]:
     """The compiled rules, once for each process, and the version of the read stage."""
     options = settings.options()
     return Context(options, RuleBook(options.packs)), stage_version(settings, options)
-
-
-def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:
-    """QUARANTINE rows."""
-    rows = [
-        {
-            name: value if value is None else _writable(value)
-            for name, value in asdict(item).items()
-            if name in QUARANTINE.schema
-        }
-        for item in broken
-    ]
-    return pl.DataFrame(rows, schema=QUARANTINE.schema)
-
-
-def _writable(text: str) -> str:
-    """Text that a file can hold: no halves of characters."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def forget_stages(keep: list[str], settings: Settings) -> None:
-    """Remove cached read stages that the published corpus was not made from."""
-    for folder in Corpus(settings.out).stages.iterdir():
-        if folder.name not in keep:
-            shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from obstore import ObjectMeta, PutMode, UpdateVersion
     from obstore.store import ObjectStore
 
-    from reinschrift.flows.run import Reporter
+    from reinschrift.flows.ports import Reporter
 
 MANIFEST = "corpus.json"
 FORMAT = 1  # of the manifest

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from reinschrift.flows.config import Settings
 from reinschrift.flows.readers import Broken
 from reinschrift.flows.sources.inputs import Inputs
-from reinschrift.flows.stages.read import is_whole
+from reinschrift.flows.stages.cache import is_whole
 from reinschrift.flows.store.local import explain_os_error
 from reinschrift.transforms.errors import ReinschriftError
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import filecmp
 import json
 import os
+import re
 import shutil
 import socket
 from contextlib import contextmanager
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
 ROW_GROUP_ROWS = 100_000
 ZSTD_LEVEL = 3
 MIN_FREE_BYTES = 100_000
+FINGERPRINT_CHARS = 12
+VERSION_NAME = re.compile(r"[0-9]{6,}-[0-9a-f]{12}")
 
 
 class OutputError(ReinschriftError):
@@ -109,11 +113,22 @@ class Corpus:
                 f"{self.current} is a folder that no run made", "move it away, or use another --out"
             )
 
+    def require(self) -> None:
+        """Raise OutputError where no run has published: a mistyped folder is not to be made."""
+        if not self.versions_folder.is_dir():
+            raise OutputError(f"{self.out}: no run has published here", "check --out")
+
     def versions(self) -> list[str]:
-        """Names of the published versions, oldest first."""
+        """Names of the published versions, oldest first; other folders among them are left alone."""
         if not self.versions_folder.is_dir():
             return []
-        return sorted(path.name for path in self.versions_folder.glob("[0-9]*-*"))
+        names = (path.name for path in self.versions_folder.iterdir() if path.is_dir())
+        return sorted(name for name in names if VERSION_NAME.fullmatch(name))
+
+    def version_of(self, fingerprint: str) -> str | None:
+        """The current version, if it was made from the same inputs, settings, code and removals."""
+        current = self.current_version()
+        return current if current and current.endswith(f"-{_short(fingerprint)}") else None
 
     def current_version(self) -> str | None:
         """Name of the version that readers see."""
@@ -122,10 +137,14 @@ class Corpus:
     def publish(self, fingerprint: str, keep: int) -> str:
         """Make the staged version the current one in one step, and forget the oldest.
 
-        Out: the name of the version.
+        A run that would publish what is published already changes nothing, so that idle nights evict no
+        version one might return to. Out: the name of the version.
         """
+        same = self.version_of(fingerprint)
+        if same and same_files(self.staging, self.versions_folder / same):
+            return same
         last = max((int(name.split("-")[0]) for name in self.versions()), default=0)
-        name = f"{last + 1:06d}-{fingerprint[:12]}"
+        name = f"{last + 1:06d}-{_short(fingerprint)}"
         try:
             _sync_tree(self.staging)
             self.staging.rename(self.versions_folder / name)
@@ -139,7 +158,7 @@ class Corpus:
 
     def point_to(self, name: str) -> None:
         """Let readers see another version."""
-        link = self.home / "corpus.next"
+        link = self.out / ".corpus.next"  # beside the link it becomes: .reinschrift may be a mount
         link.unlink(missing_ok=True)
         link.symlink_to(os.path.relpath(self.versions_folder / name, self.out))
         link.rename(self.current)
@@ -163,14 +182,14 @@ class Corpus:
         return target
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Hold the output folder for one run; the kernel frees it however the run ends.
+    def lock(self, name: str = "lock") -> Iterator[None]:
+        """Hold the output folder for one run, or for serving; the kernel frees it however that ends.
 
         Raises LockedError naming the holder, OutputError where the folder can't be written.
         """
         try:
             self.home.mkdir(parents=True, exist_ok=True)
-            handle = (self.home / "lock").open("a+", encoding="utf-8")
+            handle = (self.home / name).open("a+", encoding="utf-8")
         except OSError as error:
             raise explain_os_error(error, self.out) from error
         with handle:
@@ -178,7 +197,7 @@ class Corpus:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise LockedError(
-                    f"{self.out} is in use by {_holder(self.home / 'lock')}",
+                    f"{self.out} is in use by {_holder(self.home / name)}",
                     "wait for that run, or use another --out",
                 ) from error
             handle.truncate(0)
@@ -186,6 +205,18 @@ class Corpus:
             json.dump({"pid": os.getpid(), "host": socket.gethostname(), "since": since}, handle)
             handle.flush()
             yield
+
+
+def _short(fingerprint: str) -> str:
+    return fingerprint[:FINGERPRINT_CHARS]
+
+
+def same_files(one: Path, other: Path) -> bool:
+    """Whether two folders hold the same files, to the byte: a version may have been damaged."""
+    names = [sorted(p.relative_to(at) for p in at.rglob("*") if p.is_file()) for at in (one, other)]
+    if names[0] != names[1]:
+        return False
+    return all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])
 
 
 def _holder(path: Path) -> str:
@@ -270,7 +301,8 @@ def _free_bytes(path: Path) -> int:
     """Bytes left where `path` is or will be; a half-written file has other complaints than its cause."""
     for place in (path, *path.parents):
         if place.exists():
-            return shutil.disk_usage(place).free
+            usage = shutil.disk_usage(place)
+            return usage.free if usage.total else MIN_FREE_BYTES  # /proc and its like have no size
     return MIN_FREE_BYTES
 
 

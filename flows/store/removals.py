@@ -152,7 +152,7 @@ def _readings(name: str) -> list[tuple[str, str]]:
 def _is_known(corpus: Corpus, last: LastRun | None, removal: Removal) -> bool:
     """Whether any page is meant: of those last read, or of those published."""
     if last is not None and all((corpus.stages / stage).is_dir() for stage in last.stages):
-        from reinschrift.flows.stages.resolve import number_pages
+        from reinschrift.flows.stages.resolve.pages import number_pages
 
         return bool(number_pages(corpus, last.stages, [removal])["is_removed"].any())
     if not corpus.current.exists():

@@ -26,14 +26,17 @@ class GateProcess:
 
     def __enter__(self) -> Self:
         self.errors = tempfile.TemporaryFile()
+        self._start()
+        return self
+
+    def _start(self) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "reinschrift.expectations.gate"],
+            [sys.executable, "-P", "-m", "reinschrift.flows.workers.gate_worker", str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self.errors,
             env={**os.environ, "POLARS_MAX_THREADS": os.environ.get("POLARS_MAX_THREADS", "2")},
         )
-        return self
 
     def __exit__(self, *failure: object) -> None:
         if self.process.poll() is None:
@@ -50,7 +53,13 @@ class GateProcess:
             table.name: sorted(map(str, (corpus / table.name).rglob("*.parquet"))) for table in PUBLISHED
         }
         request = json.dumps({"files": files, "rows": rows}) + "\n"
+        if self.process.poll() is not None:
+            self.process.communicate()  # somebody killed it while the work went on
+            self._start()
         answer, _ = self.process.communicate(request.encode())
+        if self.process.returncode < 0:
+            self._start()
+            answer, _ = self.process.communicate(request.encode())
         if self.process.returncode != 0 or not answer:
             self.errors.seek(0)
             last = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]

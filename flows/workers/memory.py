@@ -1,4 +1,4 @@
-"""Memory that was freed, given back to the system.
+"""Freed memory, returned to the system.
 
 The C library keeps what NumPy's arrays leave behind in pieces it can seldom use again: half a process's
 memory after some batches, more from batch to batch.
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def give_back() -> None:
-    """Give freed memory back, where the C library can; a few milliseconds, so once a batch."""
+def trim_malloc() -> None:
+    """Return freed memory to the system, where the C library can; milliseconds, so once a batch."""
     trim = _trim()
     if trim is not None:
         trim(0)

@@ -1,12 +1,17 @@
-"""Worker processes, started when they are first needed, and anew after one of them died."""
+"""Worker processes, started when they are first needed, and again after one of them died."""
 
 from __future__ import annotations
 
+import ctypes
 import multiprocessing
 import os
+import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
+
+PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -25,7 +30,13 @@ class Processes:
                 os.environ.setdefault(variable, share)
             # Polars' threads do not survive a fork.
             spawn = multiprocessing.get_context("spawn")
-            self.pool = ProcessPoolExecutor(self.count, mp_context=spawn, initializer=die_with_parent)
+            self.pool = ProcessPoolExecutor(
+                self.count, mp_context=spawn, initializer=start_worker, initargs=(os.getpid(),)
+            )
+        # The kernel ends a process with the *thread* that started it, and tasks of Prefect have
+        # short-lived threads; so as many as are needed are started here and now.
+        for _ in range(max(1, min(self.count, calls))):
+            self.pool.submit(os.getpid)
         return self.pool
 
     def renew(self) -> None:
@@ -40,13 +51,27 @@ class Processes:
             self.pool.shutdown(cancel_futures=True)
 
 
-def die_with_parent() -> None:
-    """Have this worker process end when the one that started it does, however that ends."""
-    parent = multiprocessing.parent_process()
+def start_worker(parent: int) -> None:
+    """What a worker process does first: it ends with its parent, and leaves Ctrl-C to it."""
+    die_with_parent(parent)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def die_with_parent(parent: int) -> None:
+    """Have this process end when the one that started it does, whatever either is doing.
+
+    On Linux the kernel sees to it, even while C code holds the interpreter; elsewhere a thread does.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)  # it died before the kernel was asked
+        return
+    watched = multiprocessing.parent_process()
 
     def watch() -> None:
-        if parent is not None:
-            parent.join()
+        if watched is not None:
+            watched.join()
             os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -16,7 +16,8 @@ import polars as pl
 import pytest
 
 from reinschrift.flows.config import load_settings
-from reinschrift.flows.run import Here, republish
+from reinschrift.flows.ports import InProcessMapper
+from reinschrift.flows.run import republish
 from reinschrift.flows.sources import remote
 from reinschrift.flows.stages.fingerprint import settings_version
 from reinschrift.flows.store import bucket
@@ -251,7 +252,7 @@ def test_what_is_there_is_not_put_again(store, tmp_path, monkeypatch):
         obstore, "put", lambda s, key, *a, **o: put_keys.append(key) or put(s, key, *a, **o)
     )
     report = publish(tmp_path, PAGES[0])
-    assert report.version != name
+    assert report.is_unchanged
     assert store.manifest()["version"] == name
     assert {Path(key).name for key in put_keys} == {"corpus.json"}
     assert store.versions() == [name]
@@ -382,7 +383,7 @@ def test_a_removal_reaches_the_store(store, tmp_path):
     (tmp_path / "page.txt").write_text(PAGES[0])
     clean([tmp_path / "more.txt", tmp_path / "page.txt"], tmp_path / "out", publish=ADDRESS)
     change = add_removal(str(tmp_path / "page.txt"), "2024-05-01", "asked to")
-    report = republish(load_settings(out=tmp_path / "out"), change, Here(), Quiet(), LawsGate)
+    report = republish(load_settings(out=tmp_path / "out"), change, InProcessMapper(), Quiet(), LawsGate)
     assert report.verdict.passed, report.verdict.failures
     assert store.files() == file_hashes(tmp_path / "out" / "corpus")
     assert store.manifest()["tables"]["documents"]["rows"] == 1

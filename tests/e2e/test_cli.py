@@ -20,7 +20,7 @@ TEXT = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut.\nSkip to co
 
 def reinschrift(*arguments, cwd=None, env=None):
     return subprocess.run(
-        [sys.executable, "-m", "reinschrift.flows.cli", *map(str, arguments)],
+        [sys.executable, "-m", "reinschrift", *map(str, arguments)],
         capture_output=True, text=True, cwd=cwd, env={**os.environ, **(env or {})}, timeout=300, check=False,
     )  # fmt: skip
 
@@ -202,7 +202,7 @@ def test_killed_at_any_point_nothing_published_is_lost(tmp_path):
     (tmp_path / "new.txt").write_text("Eine neue Seite mit einem neuen Satz über die Brücke.")
     for seconds in (0.8, 1.6, 2.4, 3.2):
         process = subprocess.Popen(
-            [sys.executable, "-m", "reinschrift.flows.cli", *map(str, arguments)],
+            [sys.executable, "-m", "reinschrift", *map(str, arguments)],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         time.sleep(seconds)
@@ -233,14 +233,14 @@ def test_versions_and_rollback(tmp_path):
 
 def test_the_same_bytes_with_one_worker_and_two(tmp_path):
     """A real pool of processes, against this one process."""
-    from reinschrift.flows.run import Pool
+    from reinschrift.flows.ports import PoolMapper
     from tests.conftest import clean
 
     inputs = [SEEDS, tmp_path / "r.jsonl"]
     lines = [json.dumps({"id": n, "text": f"{TEXT}Satz Nummer {n} über die Brücke."}) for n in range(50)]
     (tmp_path / "r.jsonl").write_text("\n".join(lines))
     clean(inputs, tmp_path / "one", workers=1)
-    pool = Pool(2)
+    pool = PoolMapper(2)
     try:
         clean(inputs[::-1], tmp_path / "two", pool, workers=2, shard_bytes=2000)
     finally:

@@ -1,5 +1,6 @@
 """The same plan under Prefect: a real server on loopback, a schedule that fires, the same bytes."""
 
+import base64
 import json
 import os
 import signal
@@ -7,10 +8,12 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import boto3
+import psutil
 import pytest
 
 from tests.conftest import clean, file_hashes
@@ -85,7 +88,7 @@ def test_a_schedule_fires_and_gives_the_bytes_of_a_direct_run(server, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "reinschrift.flows.cli",
+        "reinschrift",
         "serve",
         "seeds",
         "--every",
@@ -129,7 +132,7 @@ def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "reinschrift.flows.cli",
+        "reinschrift",
         "flow",
         str(tmp_path),
         "--out",
@@ -158,7 +161,7 @@ def test_the_flow_publishes_to_a_store_too(server, moto, tmp_path):
     )  # fmt: skip
     client.create_bucket(Bucket="flows")
     (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
-    command = [sys.executable, "-m", "reinschrift.flows.cli", "flow", str(tmp_path / "a.txt")]
+    command = [sys.executable, "-m", "reinschrift", "flow", str(tmp_path / "a.txt")]
     command += ["--out", str(tmp_path / "out"), "--publish", "s3://flows"]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False
@@ -183,3 +186,111 @@ def test_the_deployment_file_is_sound(server):
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
     names = [d["name"] for d in ask(url, "/deployments/filter", {})]
     assert "nightly" in names
+
+
+# ---------------------------------------------------------------- our own server
+
+
+def own_environment():
+    """Without a server of the test's: `flow` and `serve` start their own."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+
+
+def start(tmp_path, *arguments, **more):
+    (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
+    command = [sys.executable, "-P", "-m", "reinschrift", *arguments]
+    command += [str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")]
+    return subprocess.Popen(
+        command, env=own_environment(), cwd=tmp_path, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more,
+    )  # fmt: skip
+
+
+def server_below(process):
+    """The address of the server that a process started, once it answers."""
+    for child in psutil.Process(process.pid).children(recursive=True):
+        line = " ".join(child.cmdline())
+        if "prefect_server" in line:
+            url = f"http://127.0.0.1:{line.split('--port ')[1].split()[0]}/api"
+            try:
+                with urllib.request.urlopen(f"{url}/health", timeout=5):
+                    return url
+            except OSError:
+                return None
+    return None
+
+
+def families(process):
+    """The processes below one, with itself."""
+    parent = psutil.Process(process.pid)
+    return [parent, *parent.children(recursive=True)]
+
+
+def test_our_server_asks_for_a_secret_and_ends_with_us(tmp_path):
+    serving = start(tmp_path, "serve", "--every", "3600")
+    try:
+        url = wait_for("server", lambda: server_below(serving))
+        request = urllib.request.Request(
+            f"{url}/flow_runs/filter", b"{}", {"Content-Type": "application/json"}
+        )
+        with pytest.raises(urllib.error.HTTPError) as refusal:
+            urllib.request.urlopen(request, timeout=30)
+        assert refusal.value.code == 401
+        secret = tmp_path / "out" / ".reinschrift" / "prefect" / "secret"
+        assert secret.stat().st_mode & 0o777 == 0o600
+        token = base64.b64encode(secret.read_bytes().strip()).decode()
+        request.add_header("Authorization", f"Basic {token}")
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            assert answer.status == 200
+
+        second = start(tmp_path, "serve", "--every", "3600")
+        _, error = second.communicate(timeout=120)
+        assert second.returncode == 2
+        assert "is in use by process" in error
+    finally:
+        family = families(serving)
+        serving.kill()
+        serving.communicate()
+    _, alive = psutil.wait_procs(family, timeout=3)
+    assert not alive
+
+
+def test_serve_started_by_a_script_is_stopped_by_sigterm(tmp_path):
+    """A shell starts what runs in the background with SIGINT ignored."""
+    serving = start(
+        tmp_path,
+        "serve",
+        "--every",
+        "3600",
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )
+    wait_for("server", lambda: server_below(serving))
+    time.sleep(5)  # the flow is served a moment after the server answers
+    family = families(serving)
+    serving.terminate()
+    serving.communicate(timeout=60)
+    _, alive = psutil.wait_procs(family, timeout=3)
+    assert not alive
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_flow_that_is_stopped_leaves_no_process(tmp_path, how):
+    running = start(tmp_path, "flow")
+    wait_for("server", lambda: server_below(running))
+    family = families(running)
+    running.send_signal(how)
+    _, error = running.communicate(timeout=60)
+    assert running.returncode == (130 if how == signal.SIGINT else -how), error
+    assert "Traceback" not in error
+    _, alive = psutil.wait_procs(family, timeout=3)
+    assert not alive
+
+
+def test_no_pickle_lies_in_the_output(tmp_path):
+    done = start(tmp_path, "flow")
+    _, error = done.communicate(timeout=300)
+    assert done.returncode == 0, error
+    for path in (tmp_path / "out").rglob("*"):
+        if path.is_file() and path.suffix not in (".parquet", ".db"):
+            assert not path.read_bytes().startswith(b"\x80"), path
+            assert b"cloudpickle" not in path.read_bytes(), path

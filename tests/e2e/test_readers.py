@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from reinschrift.flows.ports import PoolMapper
 from reinschrift.flows.readers import Page, Piece, ReadOptions, read_piece
-from reinschrift.flows.run import Pool
 from reinschrift.flows.sources.inputs import find_inputs
 from tests.conftest import clean, file_hashes, read_corpus, shared
 from tests.made import (
@@ -196,15 +196,14 @@ import reinschrift.transforms.pipeline as pipeline
 
 def killing(function):
     @functools.wraps(function)
-    def read_stage(records, context, extractor):
+    def read_stage(records, context, extractor, watch):
         if records["content"].str.contains("KILL-ALWAYS").any():
             os.kill(os.getpid(), signal.SIGSEGV)
         def ask(html):
             if "KILL-EXTRACTOR" in html:
                 os.kill(os.getpid(), signal.SIGSEGV)
             return None
-        dead = extractor is not None and extractor.__name__ == "refuse"
-        return function(records, context, extractor if dead or extractor is None else ask)
+        return function(records, context, ask, watch)
     return read_stage
 
 pipeline.read_stage = killing(pipeline.read_stage)
@@ -229,7 +228,7 @@ def deadly_pages(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("workers", "shard_bytes"), [(2, 1), (1, 1_000_000)])
 def test_a_page_that_kills_the_parser_does_not_end_the_run(deadly_pages, tmp_path, workers, shard_bytes):
-    pool = Pool(workers)
+    pool = PoolMapper(workers)
     report = clean(
         [deadly_pages], tmp_path / "out", pool,
         shard_bytes=shard_bytes, extractor="trafilatura", line_model=False,
@@ -245,7 +244,7 @@ def test_nor_a_run_under_prefect(deadly_pages, tmp_path):
     command = [
         sys.executable,
         "-m",
-        "reinschrift.flows.cli",
+        "reinschrift",
         "flow",
         str(deadly_pages),
         "--config",
@@ -266,11 +265,11 @@ def test_nor_a_run_under_prefect(deadly_pages, tmp_path):
 def assert_only_the_deadly_page_is_gone(folder, out):
     tables = read_corpus(out / "corpus")
     assert tables["quarantine"]["source"].to_list() == [f"{folder}/2.html"]
-    assert "kills the process" in tables["quarantine"]["reason"][0]
+    assert "ends the process" in tables["quarantine"]["reason"][0]
     assert {Path(source).stem for source in tables["documents"]["source"]} == {"0", "1", "3", "4", "5"}
     notes = tables["ledger"].filter(rule="no-verdict")
     told = notes.filter(pl.col("source").str.ends_with("4.html"))["before"].to_list()
-    assert any("ExtractorDiedError" in text for text in told)
+    assert any("parsing it ends the process" in text for text in told)
 
 
 def test_a_page_without_text_is_told(tmp_path):

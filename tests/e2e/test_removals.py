@@ -8,7 +8,8 @@ import pytest
 
 from reinschrift.flows.config import load_settings
 from reinschrift.flows.face.explain import UnknownPageError, explain_page
-from reinschrift.flows.run import Here, republish
+from reinschrift.flows.ports import InProcessMapper
+from reinschrift.flows.run import republish
 from reinschrift.flows.store.last_run import NotRepeatableError
 from reinschrift.flows.store.local import Corpus
 from reinschrift.flows.store.removals import RemovalError, add_removal, read_removals, undo_removal
@@ -40,7 +41,7 @@ def site(tmp_path):
 
 def remove(out, name, *, undo=False, reason="asked to"):
     change = undo_removal(name) if undo else add_removal(name, "2024-05-01", reason)
-    report = republish(load_settings(out=out), change, Here(), Quiet(), LawsGate)
+    report = republish(load_settings(out=out), change, InProcessMapper(), Quiet(), LawsGate)
     assert report.verdict.passed, report.verdict.failures
     return read_corpus(out / "corpus")
 

@@ -5,7 +5,7 @@ import json
 import polars as pl
 import pytest
 
-from reinschrift.flows.stages import resolve as judge
+from reinschrift.flows.stages.resolve import verdicts
 from reinschrift.flows.stages import spill
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
@@ -235,7 +235,7 @@ def test_keys_in_files_give_the_same_bytes(tmp_path, monkeypatch):
     units = {"repeat_units": ("page", "block", "sentence"), "near_units": ("page", "sentence")}
     site = write(tmp_path / "site", pages)
     clean([site], tmp_path / "whole", **units)
-    monkeypatch.setattr(judge, "KEYS_A_BUCKET", 5)
+    monkeypatch.setattr(verdicts, "KEYS_A_BUCKET", 5)
     monkeypatch.setattr(spill, "BUFFER_BYTES", 64)
     clean([site], tmp_path / "files", **units)
     assert file_hashes(tmp_path / "files" / "corpus") == file_hashes(tmp_path / "whole" / "corpus")

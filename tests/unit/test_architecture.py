@@ -3,9 +3,15 @@
 import ast
 import subprocess
 import sys
+from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+
+from reinschrift.flows.stages.resolve.verdicts import PAGE_RULES, RULES
+from reinschrift.transforms.steps import RESOLVE_STEPS, STEPS, StepOrderError, in_order, rules_of
 
 ROOT = Path(__file__).parents[2]
 MAY_IMPORT = {
@@ -73,3 +79,47 @@ def test_running_imports_neither_prefect_nor_great_expectations(module):
 def test_one_import_of_no_module_is_unused_as_a_junk_drawer():
     names = {path.stem for package in MAY_IMPORT for path in (ROOT / package).rglob("*.py")}
     assert not names & {"utils", "helpers", "base", "manager", "common", "misc"}
+
+
+def test_steps_out_of_order_name_both():
+    repair, boilerplate = STEPS[1:3]
+    with pytest.raises(StepOrderError, match="'repair' needs 'lines', but 'boilerplate'"):
+        in_order(STEPS[0], replace(boilerplate, needs="lines"), repair)
+
+
+def test_the_functions_of_the_resolve_steps_exist():
+    for step in RESOLVE_STEPS:
+        module, _, function = step.function.partition(":")
+        assert callable(getattr(import_module(module), function)), step
+
+
+def test_the_rules_of_the_resolve_steps_are_those_of_the_verdicts():
+    assert set(rules_of("resolve", ("page",))) == set(PAGE_RULES[1:])
+    assert set(rules_of("resolve", ("block", "sentence"))) == set(RULES)
+
+
+def modules():
+    return {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for package in MAY_IMPORT
+        for path in (ROOT / package).rglob("*.py")
+    }
+
+
+def eager_imports(path, known):
+    """Modules of ours imported when a module is: not for types alone, not within functions."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("reinschrift."):
+            module = node.module.removeprefix("reinschrift.")
+            inner = {f"{module}.{alias.name}" for alias in node.names} & known.keys()
+            yield from inner or {module}
+
+
+def test_no_circle_of_imports():
+    known = modules()
+    graph = {name: set(eager_imports(path, known)) - {name} for name, path in known.items()}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as circle:
+        pytest.fail(" -> ".join(circle.args[1]))

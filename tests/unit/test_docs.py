@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from reinschrift.transforms.contracts import PUBLISHED
-from reinschrift.transforms.pipeline import STEPS
+from reinschrift.transforms.steps import STEPS
 
 ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
 

@@ -352,7 +352,7 @@ def heading_features(batch: Batch) -> Columns:
     here = np.arange(len(batch.lines))
     tags, levels = batch.containers.tag[batch.at], batch.containers.level[batch.at]
     lexicon = batch.measures.lexicon
-    furniture = np.sum([lexicon[name] for name in HEADING_CATEGORIES], axis=0, dtype=np.int64)
+    furniture = np.stack([lexicon[name] for name in HEADING_CATEGORIES]).astype(np.int64).sum(axis=0)
     heading = _last_at_or_above(batch.is_heading, batch.pages)
     known = heading >= 0
     first_title = _last_at_or_above(tags == TAG_NUMBERS["h1"], batch.pages)

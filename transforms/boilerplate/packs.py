@@ -111,7 +111,7 @@ class _PackReader:
         self.is_proven = is_proven
         lines = text.splitlines()
         self.rule_lines = [
-            number for number, line in enumerate(lines, 1) if re.match(r"\s*\[\[rule\]\]", line)
+            number for number, line in enumerate(lines, 1) if line.lstrip().startswith("[[rule]]")
         ]
 
     def read(self, data: dict[str, Any]) -> Pack:

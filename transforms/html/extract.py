@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import astuple
 
 import polars as pl
@@ -83,26 +84,41 @@ LINES_SCHEMA: pl.Schema = pl.Schema(
 
 Extractor = Callable[[str], str | None]
 BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
+# Limits the work on the page of this number; entering or leaving it may raise CpuLimitError.
+Watch = Callable[[int], AbstractContextManager[None]]
+
+
+def no_limit(_page: int) -> AbstractContextManager[None]:
+    """A watch that lets every page take its time."""
+    return nullcontext()
 
 
 def flatten_pages(
-    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
+    records: pl.DataFrame,
+    extractor: Extractor | None,
+    judge: BlockJudge | None = None,
+    watch: Watch = no_limit,
 ) -> pl.DataFrame:
     """Flatten HTML records, and ask the extractor, or else the judge of blocks, about each.
 
     In: `page`, `content` (HTML). Out: one row a page, LINES_SCHEMA: `lines`, a `kinds` and an
     `extracted` verdict for each (null where there is none), METADATA_FIELDS, `origin` of text that
-    only a script would show, and in `skipped` why the extractor was not asked or did not answer.
+    only a script would show, and in `skipped` why the extractor was not asked or did not answer, or
+    why the page was read by its tags alone.
     """
-    contents = records["content"].to_list()
-    pages = [_flatten(content, with_tree=judge is not None) for content in contents]
+    contents = list(zip(records["page"].to_list(), records["content"].to_list(), strict=True))
+    flattened = [
+        _flatten(number, content, watch, with_tree=judge is not None) for number, content in contents
+    ]
+    pages = [page for page, _ in flattened]
     verdicts: list[list[bool] | None]
     if judge is not None:
         verdicts = list(judge(pages))
-        skipped = [_missing_tree(page) for page in pages]
+        skipped = [reason or _missing_tree(page) for page, reason in flattened]
     else:
         answers = [
-            _consult(content, page, extractor) for content, page in zip(contents, pages, strict=True)
+            (None, reason) if reason else _consult(number, content, page, extractor, watch)
+            for (number, content), (page, reason) in zip(contents, flattened, strict=True)
         ]
         verdicts = [
             None if text is None else covered_lines(page.lines, text)
@@ -116,11 +132,14 @@ def flatten_pages(
     return pl.DataFrame(rows, schema=LINES_SCHEMA, orient="row")
 
 
-def _flatten(html: str, *, with_tree: bool) -> FlatPage:
+def _flatten(number: int, html: str, watch: Watch, *, with_tree: bool) -> tuple[FlatPage, str | None]:
+    """The page, and why it had to be read by its tags alone, if it had to."""
     try:
-        return flatten_html(html, with_tree=with_tree)
-    except Exception:  # no page may end a run; its text is kept all the same
-        return flatten_tag_soup(html, 0)
+        with watch(number):
+            return flatten_html(html, with_tree=with_tree), None
+    except (Exception, CpuLimitError) as error:  # no page may end a run; its text is kept all the same
+        reason = error if isinstance(error, CpuLimitError) else f"{type(error).__name__}: {error}"
+        return flatten_tag_soup(html, 0), f"{reason}: read by its tags alone"
 
 
 def _missing_tree(page: FlatPage) -> str | None:
@@ -130,19 +149,18 @@ def _missing_tree(page: FlatPage) -> str | None:
     return None
 
 
-def _consult(html: str, page: FlatPage, extractor: Extractor | None) -> tuple[str | None, str | None]:
+def _consult(
+    number: int, html: str, page: FlatPage, extractor: Extractor | None, watch: Watch
+) -> tuple[str | None, str | None]:
     """The extractor's answer, or why there is none."""
     if extractor is None or not page.lines:
         return None, None
     if page.depth > MAX_EXTRACTOR_DEPTH:
         return None, f"nested {page.depth} deep, more than {MAX_EXTRACTOR_DEPTH}"
-    return _ask(extractor, html)
-
-
-def _ask(extractor: Extractor, html: str) -> tuple[str | None, str | None]:
-    """An extractor may fail in any way a parser can; the page then goes on without its verdict."""
+    # It may fail in any way a parser can; the page then goes on without its verdict.
     try:
-        found = extractor(html)
+        with watch(number):
+            found = extractor(html)
     except (Exception, CpuLimitError) as error:
         return None, f"{type(error).__name__}: {error}"
     return found, None if found else "found no main text"

@@ -172,7 +172,7 @@ def _with_lines(page: FlatPage, hidden: list[str]) -> FlatPage:
     return replace(page, lines=lines, kinds=kinds, tree=PageTree.without_containers(len(lines)))
 
 
-_TITLE = re.compile(r"(?is)<title[^>]*>([^<]{1,1000})")
+_TITLE = re.compile(r"(?is)<title[^<>]*+>([^<]{1,1000})")
 _NESTING_TAG = re.compile(
     r"<(/?)(?:div|span|font|b|i|em|strong|a|table|ul|ol|section|blockquote|center|small|big|u|s|form|"
     r"article|main|aside|header|footer|nav|figure|details|fieldset|button|label|svg|g)\b",

@@ -22,7 +22,7 @@ MIN_TEXT_CHARS = 120  # shorter values are labels and settings
 MIN_PROSE_WORDS = 15
 MAX_JSON_DEPTH = 60
 MAX_JSON_CHARS = 20_000_000
-_PROSE = re.compile(r"[^\W\d_]{2,}[,;:]? (?=[^\W\d_])")
+_PROSE = re.compile(r"(?<![^\W\d_])[^\W\d_]{2,}+[,;:]? (?=[^\W\d_])")
 _TAG = re.compile(
     r"</?(?:p|div|br|h[1-6]|ul|ol|li|blockquote|section|article|strong|em|a|span)\b", re.IGNORECASE
 )

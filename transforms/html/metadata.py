@@ -25,9 +25,9 @@ MONTHS = 12
 ARTICLE_TYPES = re.compile(
     r"Article|BlogPosting|Posting|Report|WebPage|Product|Recipe|Question|VideoObject"
 )
-_ISO_DAY = re.compile(r"\s*((?:19|20)\d\d)-?(\d\d)-?(\d\d)")
+_ISO_DAY = re.compile(r"(?<!\s)\s*+((?:19|20)\d\d)-?(\d\d)-?(\d\d)")
 _DAY_IN_PATH = re.compile(r"/((?:19|20)\d\d)[/-](\d\d)[/-](\d\d)(?:[/-]|$)")
-_SEPARATOR = re.compile(r"\s+[|·•»:–—-]\s+$")
+_SEPARATOR = re.compile(r"(?<!\s)\s++[|·•»:–—-]\s++$")
 _ADDRESS = re.compile(r"(?i)https?://")
 _SPACES = re.compile(r"\s+")
 

@@ -90,11 +90,6 @@ def _unmangle(line: str) -> str:
     return re.sub(r"[\n\r\u2028\u2029]", " ", fixed)
 
 
-_DOUBLED = re.compile(
-    rf"^(?P<lead>\s*(?:[{re.escape(BULLETS)}]\s*)?)(?P<one>\S.*?)(?P<gap> ?)(?P=one)\s*$"
-)
-
-
 @cache
 def _buttons() -> frozenset[str]:
     return frozenset(
@@ -116,13 +111,16 @@ def _is_glued_label(label: str) -> bool:
 
 def _undouble(line: str) -> str:
     """`Save Save` (a known button) and `NotesNotes` (glued) become one label."""
-    core = line.strip().lstrip(BULLETS).strip()
-    match = _DOUBLED.match(line) if len(core) <= MAX_BUTTON_CHARS else None
-    if not match:
+    core = line.lstrip()
+    if core and core[0] in BULLETS:
+        core = core[1:].lstrip()
+    lead, core = line[: len(line) - len(core)], core.rstrip()
+    half, has_gap = divmod(len(core), 2)
+    label = core[:half]
+    if len(core) > MAX_BUTTON_CHARS or core != label + " " * has_gap + label:
         return line
-    label = match["one"]
-    doubled = label.casefold() in _buttons() if match["gap"] else _is_glued_label(label)
-    return match["lead"] + label if doubled else line
+    is_doubled = label.casefold() in _buttons() if has_gap else _is_glued_label(label)
+    return lead + label if is_doubled else line
 
 
 def _looks_doubled() -> pl.Expr:

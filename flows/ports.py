@@ -1,0 +1,90 @@
+"""What a run needs from outside: someone to map work, to report progress, and to judge the result."""
+
+from __future__ import annotations
+
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from reinschrift.flows.workers.processes import Processes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from reinschrift.expectations.gate import Verdict
+
+
+class Mapper(Protocol):
+    """Calls a function on many arguments: in this process, in a pool of them, or as Prefect tasks."""
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls.
+
+        Raises BrokenProcessPool where a process died; the next map starts new ones.
+        """
+        ...
+
+
+class Reporter(Protocol):
+    """Shows how far a run is."""
+
+    def begin(self, stage: str, total: int, size: int = 0) -> None:
+        """A stage begins, with so many tasks, and so many bytes to read."""
+
+    def advance(self, size: int = 0, pages: int = 0) -> None:
+        """A task of it is done: so many bytes were read, so many pages were in them."""
+
+    def say(self, text: str) -> None:
+        """Something worth a line."""
+
+
+class Gate(Protocol):
+    """Judges a staged corpus; entered before the work begins."""
+
+    def __enter__(self) -> Self:
+        """Warm up."""
+        ...
+
+    def __exit__(self, *failure: object) -> None:
+        """Clean up."""
+
+    def judge(self, corpus: Path, rows: int) -> Verdict:
+        """The verdict on the tables below `corpus`."""
+        ...
+
+
+class InProcessMapper:
+    """One call after the other, in this process."""
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls."""
+        del name
+        return (function(*call) for call in calls)
+
+
+class PoolMapper:
+    """Worker processes, even for a single call: a page that kills one of them ends no run."""
+
+    def __init__(self, workers: int) -> None:
+        self.processes = Processes(workers)
+
+    def map(
+        self, name: str, function: Callable[..., str], calls: Sequence[tuple[Any, ...]]
+    ) -> Iterator[str]:
+        """The results, in the order of the calls."""
+        del name
+        if not calls:
+            return
+        try:
+            yield from self.processes.ready(len(calls)).map(function, *zip(*calls, strict=True))
+        except BrokenProcessPool:
+            self.processes.renew()
+            raise
+
+    def close(self) -> None:
+        """End the processes."""
+        self.processes.close()
