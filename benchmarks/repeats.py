@@ -363,7 +363,7 @@ def publish_shards(most: int) -> None:
             report = clean([site], out, shard_bytes=1)
         laps = report.seconds
         print(
-            f"{count} shards of one page: resolve {laps['resolve']:.2f} s, publish {laps['publish']:.2f} s,"
+            f"{count} shards of a page: resolve {laps['resolve']:.2f}, publish {laps['publish']:.2f} s,"
             f" {1e3 * (laps['resolve'] + laps['publish']) / count:.1f} ms a shard"
         )
 

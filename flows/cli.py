@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_origin
 
 import typer
 from rich.console import Console
 
+from reinschrift.flows.config import Settings, load_settings
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pydantic.fields import FieldInfo
+
     from reinschrift.expectations.gate import Verdict
-    from reinschrift.flows.config import Settings
     from reinschrift.flows.run import Report
 
 app = typer.Typer(
@@ -27,6 +33,7 @@ rules_app = typer.Typer(help="Rule packs.", no_args_is_help=True)
 app.add_typer(rules_app, name="rules")
 
 DEFAULT_INPUT = "seeds"
+FAILED = 1
 Inputs = Annotated[
     list[str] | None,
     typer.Argument(
@@ -34,23 +41,72 @@ Inputs = Annotated[
         show_default=DEFAULT_INPUT,
     ),
 ]
-Out = Annotated[Path | None, typer.Option(help="output folder", show_default="data")]
 Config = Annotated[Path | None, typer.Option(help="settings", show_default="reinschrift.toml")]
-Workers = Annotated[int | None, typer.Option(help="processes", show_default="one a core")]
-Skip = Annotated[list[str] | None, typer.Option(help="a step to leave out; repeatable")]
-Packs = Annotated[list[Path] | None, typer.Option(help="a rule pack, or a folder; repeatable")]
-Strict = Annotated[bool | None, typer.Option("--strict", help="fail on quarantined input")]
+Out = Annotated[Path | None, typer.Option(help="output folder", show_default="data")]
 Publish = Annotated[str | None, typer.Option(help="a store to publish to as well: s3://bucket/prefix")]
 Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
 Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
+PANELS = {
+    "read": "Settings: what is read and what is kept of a page",
+    "resolve": "Settings: repeats, templates, quality, files",
+    "nothing": "Settings: how a run goes",
+}
+SECRET = "mask_key"  # noqa: S105 - the name of the setting
+
+
+def with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command an option for every setting; it gets those that were given as `flags`."""
+    signature = inspect.signature(command, eval_str=True)
+    own = [parameter for name, parameter in signature.parameters.items() if name != "flags"]
+    options = [_option(name, field) for name, field in Settings.model_fields.items() if name != SECRET]
+
+    @functools.wraps(command)
+    def with_flags(**given: Any) -> None:
+        flags = {option.name: given.pop(option.name) for option in options}
+        command(**given, flags=flags)
+
+    with_flags.__signature__ = signature.replace(parameters=[*own, *options])  # type: ignore[attr-defined]
+    return with_flags
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    """The option of a setting, empty unless it is given."""
+    facts = field.json_schema_extra
+    assert isinstance(facts, dict)
+    flag = name.replace("_", "-")
+    names = [f"--{flag}/--no-{flag}"] if field.annotation is bool else [f"--{flag}"]
+    help_text = f"{field.description} [{facts['unit']}]" if facts["unit"] else field.description
+    about = typer.Option(
+        *names, help=help_text, show_default=_shown(field), rich_help_panel=PANELS[str(facts["affects"])]
+    )
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None,
+        annotation=Annotated[_flag_type(field), about],
+    )
+
+
+def _flag_type(field: FieldInfo) -> Any:
+    """What the command line makes of a value; the settings check the rest."""
+    if field.annotation is bool:
+        return bool | None
+    return list[str] | None if get_origin(field.annotation) is tuple else str | None
+
+
+def _shown(field: FieldInfo) -> str | bool:
+    value = field.default
+    if field.default_factory or value is None or value == ():
+        return False
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:
-    from reinschrift.flows.config import load_settings
-
-    # A flag that may be repeated and was not given is an empty list.
+    # A flag that may be repeated and was not given is an empty list; each may be a list itself: a,b.
     given = {name: value for name, value in flags.items() if value not in (None, [], ())}
-    return load_settings(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
+    return load_settings(
+        config, **{k: ",".join(v) if isinstance(v, list) else v for k, v in given.items()}
+    )
 
 
 def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:
@@ -89,17 +145,14 @@ def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Pat
 
 
 @app.command()
+@with_settings
 def run(
     inputs: Inputs = None,
-    out: Out = None,
+    *,
     config: Config = None,
-    workers: Workers = None,
-    skip: Skip = None,
-    packs: Packs = None,
-    strict: Strict = None,
-    publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
+    flags: dict[str, Any],
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
     from reinschrift.flows.face.console import ProgressReporter
@@ -107,9 +160,7 @@ def run(
     from reinschrift.flows.run import run_plan
 
     _check_folders(junit, summary)
-    settings = _settings(
-        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
-    )
+    settings = _settings(config, **flags)
     pool = PoolMapper(settings.workers)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
@@ -128,7 +179,7 @@ def check(
 ) -> None:
     """Let the gate judge a published corpus again."""
     from reinschrift.expectations.report import describe_failures, summarise
-    from reinschrift.flows.store.local import read_table, resolve_corpus
+    from reinschrift.flows.store.tables import read_table, resolve_corpus
     from reinschrift.flows.workers.gate_process import GateProcess
     from reinschrift.transforms.contracts import METRICS, QUARANTINE
 
@@ -156,7 +207,7 @@ def explain(
 ) -> None:
     """Show a page with what was struck out, and by which rule."""
     from reinschrift.flows.face.explain import explain_page, print_page, render_pages
-    from reinschrift.flows.store.local import resolve_corpus
+    from reinschrift.flows.store.tables import resolve_corpus
 
     _check_folders(html)
     pages = explain_page(resolve_corpus(_settings(config, out=out).out), page)
@@ -169,48 +220,38 @@ def explain(
 
 
 @app.command()
+@with_settings
 def flow(
     inputs: Inputs = None,
-    out: Out = None,
+    *,
     config: Config = None,
-    workers: Workers = None,
-    skip: Skip = None,
-    packs: Packs = None,
-    strict: Strict = None,
-    publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
+    flags: dict[str, Any],
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
     from reinschrift.flows.serving import run_once
 
-    settings = _settings(
-        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
-    )
+    settings = _settings(config, **flags)
     _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
 
 
 @app.command()
+@with_settings
 def serve(
     inputs: Inputs = None,
+    *,
     cron: Annotated[str | None, typer.Option(help='when to run, such as "0 5 * * *"')] = None,
     every: Annotated[float | None, typer.Option(help="or: how often, in seconds", min=1)] = None,
-    out: Out = None,
     config: Config = None,
-    workers: Workers = None,
-    skip: Skip = None,
-    packs: Packs = None,
-    strict: Strict = None,
-    publish: Publish = None,
+    flags: dict[str, Any],
 ) -> None:
     """Run the flow on a schedule, until stopped."""
     from reinschrift.flows.serving import serve_on_schedule
 
     if (cron is None) == (every is None):
         raise typer.BadParameter("give --cron or --every")
-    settings = _settings(
-        config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
-    )
+    settings = _settings(config, **flags)
     serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron, every)
 
 
@@ -318,7 +359,7 @@ def check_rules(
 def suggest_rules(out: Out = None, config: Config = None) -> None:
     """Print the templates found in the corpus as rule packs, one a site, ready to be reviewed."""
     from reinschrift.flows.face.suggest import suggest_packs
-    from reinschrift.flows.store.local import resolve_corpus
+    from reinschrift.flows.store.tables import resolve_corpus
 
     for site, pack in suggest_packs(resolve_corpus(_settings(config, out=out).out)).items():
         typer.echo(f"# {site}\n{pack}")
@@ -336,16 +377,12 @@ def list_rules() -> None:
 
 
 def main() -> None:
-    """Run the command; errors the user can mend end it with a message and exit code 2 (or 1)."""
-    from reinschrift.flows.run import UnreadableError, WorkerError
-    from reinschrift.flows.store.local import DiskFullError
-    from reinschrift.flows.workers.gate_process import GateError
-
+    """Run the command; errors the user can fix end it with a message and the error's exit code."""
     try:
         app()
-    except (DiskFullError, GateError, UnreadableError, WorkerError) as error:
-        typer.echo(f"error: {error}\n  Nothing was published; what was before stands.", err=True)
-        sys.exit(1)
     except ReinschriftError as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+        stands = (
+            "\n  Nothing was published; what was before stands." if error.exit_code == FAILED else ""
+        )
+        typer.echo(f"error: {error}{stands}", err=True)
+        sys.exit(error.exit_code)

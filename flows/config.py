@@ -17,18 +17,16 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from reinschrift.flows.readers.columns import parse_columns
-from reinschrift.transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
-from reinschrift.transforms.boilerplate.rules import check_examples
 from reinschrift.transforms.errors import ConfigError, PackError, did_you_mean
-from reinschrift.transforms.pipeline.working import Options
-from reinschrift.transforms.quality.signals import PROFILES
-from reinschrift.transforms.steps import SKIPPABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pydantic.config import JsonDict
     from pydantic_core import ErrorDetails
+
+    from reinschrift.transforms.boilerplate.packs import Pack
+    from reinschrift.transforms.pipeline.working import Options
 
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
@@ -37,100 +35,231 @@ WRITABLE = re.compile(r"(?:(?:s3|gs)://[^/]+|az://[^/]+/[^/]+)(?:/[^/*?\[\]]+)*/
 Unit = Literal["page", "block", "sentence"]
 
 
+Affects = Literal["read", "resolve", "nothing"]
+
+
+def setting(default: Any = ..., *, affects: Affects, unit: str = "", **field: Any) -> Any:
+    """A setting: `affects` is the first stage whose result depends on it, "nothing" if no byte does."""
+    facts: JsonDict = {"affects": affects, "unit": unit}
+    if default is ...:
+        return Field(**field, json_schema_extra=facts)
+    return Field(default, **field, json_schema_extra=facts)
+
+
+def affecting(*stages: Affects) -> tuple[str, ...]:
+    """Names of the settings on which the results of these stages depend."""
+    return tuple(
+        name
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.json_schema_extra, dict) and field.json_schema_extra["affects"] in stages
+    )
+
+
 class Settings(BaseSettings):
-    """Every setting, its unit in its name. `Options` holds those that decide what is kept."""
+    """Every setting, written once: type, default, unit, meaning, and what it affects.
+
+    Flags, environment, reinschrift.toml, the table in the README and the fingerprints follow from it.
+    `Options` holds those that decide what is kept.
+    """
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, frozen=True, extra="forbid")
 
-    out: Path = Field(Path("data"), description="folder of the output; the corpus is OUT/corpus")
-    workers: int = Field(
-        default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024, description="processes at work"
+    out: Path = setting(
+        Path("data"),
+        description="folder of the output; the corpus is OUT/corpus",
+        affects="nothing",
+        unit="path",
     )
-    skip: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description=f"steps to leave out: {', '.join(SKIPPABLE)}"
+    workers: int = setting(
+        default_factory=lambda: os.cpu_count() or 1,
+        ge=1,
+        le=1024,
+        description="processes at work",
+        affects="nothing",
+        unit="processes",
     )
-    comments: Literal["keep", "drop"] = Field("keep", description="reader comments")
-    packs: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="your rule packs: TOML files or folders"
+    skip: Annotated[tuple[str, ...], NoDecode] = setting(
+        (), description="steps to leave out", affects="read", unit="list"
     )
-    builtin_packs: bool = Field(True, description="use the packs that come with the program")
-    line_model: bool = Field(True, description="judge lines of flat text that no rule knows")
-    profile: Literal["precision", "balanced", "recall"] = Field(
-        "balanced", description="precision loses more content, recall keeps more furniture"
+    comments: Literal["keep", "drop"] = setting("keep", description="reader comments", affects="read")
+    packs: Annotated[tuple[Path, ...], NoDecode] = setting(
+        (), description="your rule packs: TOML files or folders", affects="read", unit="paths"
     )
-    threshold: float | None = Field(
-        None, gt=0, lt=1, description="probability of content from which a line stays, for all pages"
+    builtin_packs: bool = setting(
+        True, description="use the packs that come with the program", affects="read", unit="yes/no"
     )
-    extractor: Literal["blocks", "trafilatura", "none"] = Field(
-        "blocks", description="who gives the verdict on blocks of HTML; `blocks` is our own model"
+    line_model: bool = setting(
+        True, description="judge lines of flat text that no rule knows", affects="read", unit="yes/no"
     )
-    min_repeat_chars: int = Field(
-        25, ge=1, description="code points below which a sentence never counts as a repeat"
+    profile: Literal["precision", "balanced", "recall"] = setting(
+        "balanced",
+        description="precision loses more content, recall keeps more furniture",
+        affects="read",
     )
-    repeats_mode: Literal["drop", "mark"] = Field(
-        "drop", description="drop repeats, or keep all rows and fill duplicate_of"
+    threshold: float | None = setting(
+        None,
+        gt=0,
+        lt=1,
+        description="probability of content from which a line stays, for all pages",
+        affects="read",
+        unit="probability",
     )
-    repeat_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
-        ("page", "sentence"), description="what is compared: page, block, sentence"
+    extractor: Literal["blocks", "trafilatura", "none"] = setting(
+        "blocks",
+        description="who gives the verdict on blocks of HTML; `blocks` is our own model",
+        affects="read",
     )
-    near_units: Annotated[tuple[Unit, ...], NoDecode] = Field(
-        ("page",), description="of these, near duplicates count too"
+    min_repeat_chars: int = setting(
+        25,
+        ge=1,
+        description="code points below which a sentence never counts as a repeat",
+        affects="read",
+        unit="code points",
     )
-    near_threshold: float = Field(
-        0.8, gt=0.3, le=1, description="Jaccard of word 3-grams from which texts are near duplicates"
+    repeats_mode: Literal["drop", "mark"] = setting(
+        "drop", description="drop repeats, or keep all rows and fill duplicate_of", affects="resolve"
     )
-    near_min_words: int = Field(
-        20, ge=3, description="words below which a unit is no near duplicate of any"
+    repeat_units: Annotated[tuple[Unit, ...], NoDecode] = setting(
+        ("page", "sentence"),
+        description="what is compared: page, block, sentence",
+        affects="resolve",
+        unit="list",
     )
-    same_url: bool = Field(True, description="of pages with one URL only the newest stays")
-    key_bits: Literal[64, 128] = Field(
-        64, description="width of sentence keys; 128 from a billion sentences on"
+    near_units: Annotated[tuple[Unit, ...], NoDecode] = setting(
+        ("page",), description="of these, near duplicates count too", affects="resolve", unit="list"
     )
-    template_min_pages: int = Field(
-        5, ge=2, description="pages of a site a line must stand on to count as its template"
+    near_threshold: float = setting(
+        0.8,
+        gt=0.3,
+        le=1,
+        description="Jaccard of word 3-grams from which texts are near duplicates",
+        affects="resolve",
+        unit="Jaccard",
     )
-    quality: Literal["off", "mark", "drop"] = Field(
-        "mark", description="measure documents, and mark or drop those that fail the profile's rules"
+    near_min_words: int = setting(
+        20,
+        ge=3,
+        description="words below which a unit is no near duplicate of any",
+        affects="read",
+        unit="words",
     )
-    language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = Field(
+    same_url: bool = setting(
+        True, description="of pages with one URL only the newest stays", affects="resolve", unit="yes/no"
+    )
+    key_bits: Literal[64, 128] = setting(
+        64,
+        description="width of sentence keys; 128 from a billion sentences on",
+        affects="read",
+        unit="bits",
+    )
+    template_min_pages: int = setting(
+        5,
+        ge=2,
+        description="pages of a site a line must stand on to count as its template",
+        affects="resolve",
+        unit="pages",
+    )
+    quality: Literal["off", "mark", "drop"] = setting(
+        "mark",
+        description="measure documents, and mark or drop those that fail the profile's rules",
+        affects="resolve",
+    )
+    language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = setting(
         "cascade",
         description="who tells the language; cascade: cld2 and fasttext, then langdetect and langid",
+        affects="read",
     )
-    quality_profile: Annotated[tuple[Literal["gopher", "c4", "fineweb", "all"], ...], NoDecode] = Field(
-        ("gopher", "fineweb"), description="whose rules a document must pass"
+    quality_profile: Annotated[tuple[Literal["gopher", "c4", "fineweb", "all"], ...], NoDecode] = (
+        setting(
+            ("gopher", "fineweb"),
+            description="whose rules a document must pass",
+            affects="resolve",
+            unit="list",
+        )
     )
-    mask: Annotated[tuple[Literal["email", "phone", "iban", "ip"], ...], NoDecode] = Field(
-        (), description="personal data to mask in sentences, titles, authors and addresses"
+    mask: Annotated[tuple[Literal["email", "phone", "iban", "ip"], ...], NoDecode] = setting(
+        (),
+        description="personal data to mask in sentences, titles, authors and addresses",
+        affects="read",
+        unit="list",
     )
-    mask_key: SecretStr | None = Field(
-        None, description="secret that tells masked values apart; from the environment alone"
+    mask_key: SecretStr | None = setting(
+        None,
+        description="secret that tells masked values apart; from the environment alone",
+        affects="read",
+        unit="secret",
     )
-    redact_ledger: bool = Field(False, description="mask personal data in the ledger, too")
-    max_page_bytes: int = Field(20_000_000, ge=1, description="a larger page is quarantined")
-    max_line_chars: int = Field(1_000_000, ge=1, description="a page with a longer line is, too")
-    max_decompress_ratio: float = Field(
+    redact_ledger: bool = setting(
+        False, description="mask personal data in the ledger, too", affects="read", unit="yes/no"
+    )
+    max_page_bytes: int = setting(
+        20_000_000, ge=1, description="a larger page is quarantined", affects="read", unit="bytes"
+    )
+    max_line_chars: int = setting(
+        1_000_000,
+        ge=1,
+        description="a page with a longer line is, too",
+        affects="read",
+        unit="code points",
+    )
+    max_decompress_ratio: float = setting(
         250.0,
         gt=0,
         allow_inf_nan=False,
         description="bytes a packed file may unpack to, per byte; up to 64 MB is never too much",
+        affects="read",
+        unit="bytes a byte",
     )
-    columns: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
-        (), description='names of the columns of records, such as {text = "content"}'
+    columns: Annotated[tuple[tuple[str, str], ...], NoDecode] = setting(
+        (),
+        description='names of the columns of records, such as {text = "content"}',
+        affects="read",
+        unit="table",
     )
-    max_page_cpu_seconds: float = Field(
-        20.0, gt=0, allow_inf_nan=False, description="CPU time the extractor may take for one page"
+    max_page_cpu_seconds: float = setting(
+        20.0,
+        gt=0,
+        allow_inf_nan=False,
+        description="CPU time the extractor may take for one page",
+        affects="read",
+        unit="CPU seconds",
     )
-    keep_versions: int = Field(3, ge=1, description="published versions kept for rollback")
-    publish: str | None = Field(
-        None, description="store to publish to as well: s3://bucket/prefix, gs://… or az://…"
+    keep_versions: int = setting(
+        3, ge=1, description="published versions kept for rollback", affects="nothing", unit="versions"
     )
-    shard_bytes: int = Field(16_000_000, ge=1, description="input a task reads; changes no output")
-    part_pages: int = Field(10_000, ge=1, description="pages in one file of the corpus")
-    part_chars: int = Field(
-        100_000_000, ge=1, description="characters read, after which such a file ends as well"
+    publish: str | None = setting(
+        None,
+        description="store to publish to as well: s3://bucket/prefix, gs://… or az://…",
+        affects="nothing",
+        unit="address",
     )
-    gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
-    strict: bool = Field(False, description="quarantined input fails the run")
+    shard_bytes: int = setting(
+        16_000_000,
+        ge=1,
+        description="input a task reads; changes no output",
+        affects="nothing",
+        unit="bytes",
+    )
+    part_pages: int = setting(
+        10_000, ge=1, description="pages in one file of the corpus", affects="resolve", unit="pages"
+    )
+    part_chars: int = setting(
+        100_000_000,
+        ge=1,
+        description="characters read, after which such a file ends as well",
+        affects="resolve",
+        unit="code points",
+    )
+    gate_rows: int = setting(
+        200_000,
+        ge=1,
+        description="rows a table the gate looks at one by one",
+        affects="nothing",
+        unit="rows",
+    )
+    strict: bool = setting(
+        False, description="quarantined input fails the run", affects="nothing", unit="yes/no"
+    )
 
     @field_validator(
         "skip", "packs", "mask", "quality_profile", "repeat_units", "near_units", mode="before"
@@ -144,9 +273,13 @@ class Settings(BaseSettings):
     @classmethod
     def check_steps(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         """Steps that may be left out."""
+        if not value:
+            return value  # the table of steps is slow to import
+        from reinschrift.transforms.steps import SKIPPABLE
+
         for name in value:
             if name not in SKIPPABLE:
-                raise ValueError(f"no step {name!r} can be left out")
+                raise ValueError(f"no step {name!r} can be left out; these can: {', '.join(SKIPPABLE)}")
         return value
 
     @field_validator("publish", mode="after")
@@ -169,6 +302,8 @@ class Settings(BaseSettings):
         for role, name in value.items():
             if not isinstance(name, str) or not name:
                 raise ValueError(f"{role}: {name!r} is no name of a column")
+        from reinschrift.flows.readers.columns import parse_columns
+
         return parse_columns(value)
 
     @classmethod
@@ -187,6 +322,8 @@ class Settings(BaseSettings):
     @property
     def profiles(self) -> tuple[str, ...]:
         """The profiles whose rules are applied, in the order of the table."""
+        from reinschrift.transforms.quality.signals import PROFILES
+
         return tuple(p for p in PROFILES if p in self.quality_profile or "all" in self.quality_profile)
 
     @property
@@ -200,6 +337,9 @@ class Settings(BaseSettings):
 
         Raises PackError for a rule pack that can't be used.
         """
+        from reinschrift.transforms.boilerplate.packs import builtin_packs
+        from reinschrift.transforms.pipeline.working import Options
+
         builtin = builtin_packs() if self.builtin_packs else ()
         return Options(
             packs=(*builtin, *_user_packs(self.packs)),
@@ -330,6 +470,9 @@ def read_pack(file: Path) -> Pack:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"packs: {file}: can't be read: {error}", "check the file") from error
+    from reinschrift.transforms.boilerplate.packs import parse_pack
+    from reinschrift.transforms.boilerplate.rules import check_examples
+
     pack = parse_pack(text, str(file))
     problems = check_examples(pack)
     if problems:

@@ -32,8 +32,9 @@ from reinschrift.flows.store.last_run import (
     why_not_repeatable,
     write_last_run,
 )
-from reinschrift.flows.store.local import Corpus, OutputError, read_table
+from reinschrift.flows.store.local import Corpus, OutputError
 from reinschrift.flows.store.removals import read_removals, told
+from reinschrift.flows.store.tables import read_table
 from reinschrift.flows.workers.gate_process import GateProcess
 from reinschrift.transforms.contracts import METRICS, QUARANTINE
 from reinschrift.transforms.errors import ReinschriftError
@@ -41,6 +42,7 @@ from reinschrift.transforms.errors import ReinschriftError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     import polars as pl
 
@@ -60,9 +62,13 @@ class NothingToReadError(ReinschriftError):
 class WorkerError(ReinschriftError):
     """A process of the pool was killed."""
 
+    exit_code = 1
+
 
 class UnreadableError(ReinschriftError):
     """Not one of the named inputs can be read."""
+
+    exit_code = 1
 
 
 @dataclass(frozen=True)
@@ -88,16 +94,18 @@ class Report:
         return QUARANTINED if self.quarantine.height else PUBLISHED
 
 
-def run_plan(
+def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
     named: Sequence[str],
     settings: Settings,
     mapper: Mapper,
     reporter: Reporter,
     open_gate: Callable[[], Gate] = GateProcess,
+    stdin: BinaryIO | None = None,
 ) -> Report:
     """Clean the named inputs and publish the corpus, if the gate lets it pass.
 
-    Raises ReinschriftError for what the user can mend; then nothing was published.
+    `stdin` is what the name `-` means. Raises ReinschriftError for what the user can fix; then nothing
+    was published.
     """
     options = settings.options()
     corpus = Corpus(settings.out)
@@ -107,7 +115,7 @@ def run_plan(
         bucket = _open_bucket(settings)
         previous = _current_metrics(corpus)
         inputs = find_inputs(
-            named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin"
+            named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin", stdin
         )
         _refuse_nothing(inputs)
         clock.lap("plan")

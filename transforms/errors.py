@@ -10,7 +10,12 @@ if TYPE_CHECKING:
 
 
 class ReinschriftError(Exception):
-    """Something the user can mend: `message` says what and where, `remedy` what to do."""
+    """Something the user can fix: `message` says what and where, `remedy` what to do.
+
+    `exit_code`: 2 for usage, settings and places, 1 where the work itself failed.
+    """
+
+    exit_code = 2
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message if not remedy else f"{message}\n  Remedy: {remedy}")

@@ -11,7 +11,7 @@ import jinja2
 import polars as pl
 from rich.text import Text
 
-from reinschrift.flows.store.local import read_table
+from reinschrift.flows.store.tables import read_table
 from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, SENTENCES
 from reinschrift.transforms.errors import ReinschriftError
 from reinschrift.transforms.text.urls import canonical_url

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reinschrift.flows.store.local import read_table
+from reinschrift.flows.store.tables import read_table
 from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, SENTENCES
 from reinschrift.transforms.errors import ReinschriftError
 

@@ -10,7 +10,8 @@ import polars as pl
 
 from reinschrift.flows.stages.rejects import quarantine
 from reinschrift.flows.stages.resolve.verdicts import RULES, TEMPLATE
-from reinschrift.flows.store.local import Corpus, stage_files, write_table
+from reinschrift.flows.store.local import Corpus
+from reinschrift.flows.store.tables import stage_files, write_table
 from reinschrift.flows.workers.memory import trim_malloc
 from reinschrift.transforms.contracts import (
     ACTIONS_TAKEN,

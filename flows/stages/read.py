@@ -18,7 +18,8 @@ from reinschrift.flows.readers import Broken, Columns, Page, ReadOptions, read_p
 from reinschrift.flows.stages.cache import is_whole, seal_stage, set_aside
 from reinschrift.flows.stages.fingerprint import stage_version
 from reinschrift.flows.stages.rejects import RejectSink
-from reinschrift.flows.store.local import Corpus, explain_os_error, stage_files, write_table
+from reinschrift.flows.store.local import Corpus, explain_os_error
+from reinschrift.flows.store.tables import stage_files, write_table
 from reinschrift.flows.workers.limits import PageWatch, stopped_page
 from reinschrift.flows.workers.memory import trim_malloc
 from reinschrift.flows.workers.processes import Processes

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from reinschrift.flows.readers import Broken, Ignored
-from reinschrift.flows.store.local import write_table
+from reinschrift.flows.store.tables import write_table
 from reinschrift.transforms.contracts import IGNORED, QUARANTINE
 
 if TYPE_CHECKING:

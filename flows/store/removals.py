@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reinschrift.flows.store.local import Corpus, explain_os_error, read_table
+from reinschrift.flows.store.local import Corpus, explain_os_error
+from reinschrift.flows.store.tables import read_table
 from reinschrift.transforms.contracts import DOCUMENTS, LEDGER
 from reinschrift.transforms.errors import ReinschriftError
 from reinschrift.transforms.text.urls import canonical_url, url_key

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class GateError(ReinschriftError):
     """The gate itself broke down; nothing was published."""
 
+    exit_code = 1
+
 
 class GateProcess:
     """A judge that warms up as soon as the `with` block begins."""

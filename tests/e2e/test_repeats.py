@@ -5,8 +5,8 @@ import json
 import polars as pl
 import pytest
 
-from reinschrift.flows.stages.resolve import verdicts
 from reinschrift.flows.stages import spill
+from reinschrift.flows.stages.resolve import verdicts
 from tests.conftest import clean, dropped_sentences, file_hashes, read_corpus
 
 PROSE = [

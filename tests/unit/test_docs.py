@@ -1,31 +1,16 @@
-"""The columns in docs/architecture.md are those of the contracts, and its steps those of STEPS."""
-
-from pathlib import Path
+"""The tables in the docs are those that follow from the code."""
 
 import pytest
 
-from reinschrift.transforms.contracts import PUBLISHED
-from reinschrift.transforms.steps import STEPS
-
-ARCHITECTURE = Path(__file__).parents[2] / "docs" / "architecture.md"
+from tests.doc_tables import PAGES, PLACE, TABLES, with_tables
 
 
-def columns_of(table) -> str:
-    rows = ["| column | type | null | meaning |", "|---|---|---|---|"]
-    for column in table.columns:
-        null = "yes" if column.nullable else ""
-        meaning = column.meaning.replace("|", "\\|")
-        rows.append(f"| `{column.name}` | {column.dtype} | {null} | {meaning} |")
-    return "\n".join(rows)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_follow_from_the_code(page):
+    text = page.read_text(encoding="utf-8")
+    assert text == with_tables(text), "run `python -m tests.doc_tables`"
 
 
-@pytest.mark.parametrize("table", PUBLISHED, ids=lambda table: table.name)
-def test_the_columns_are_told(table):
-    assert columns_of(table) in ARCHITECTURE.read_text(encoding="utf-8")
-
-
-def test_the_steps_are_told():
-    text = ARCHITECTURE.read_text(encoding="utf-8")
-    for step in STEPS:
-        done_by = f"`{step.run.__name__}`" if step.run else ""
-        assert f"| `{step.name}` | {step.stage} | {step.unit} | {step.what} | {done_by} |" in text
+def test_every_table_stands_somewhere():
+    text = "".join(page.read_text(encoding="utf-8") for page in PAGES)
+    assert {name for _, name, _ in PLACE.findall(text)} == set(TABLES)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from reinschrift.flows.store.local import Corpus, stage_files
 from reinschrift.flows.store.removals import is_removed
+from reinschrift.flows.store.tables import stage_files
 from reinschrift.transforms.contracts import PAGE_KEYS, PAGES, Table
 from reinschrift.transforms.text.urls import fetch_time
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from reinschrift.flows.config import Settings
+    from reinschrift.flows.store.local import Corpus
     from reinschrift.flows.store.removals import Removal
 
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6

@@ -10,7 +10,7 @@ import polars as pl
 
 from reinschrift.flows.stages.resolve.pages import Part, read_stage_table
 from reinschrift.flows.stages.spill import Spill
-from reinschrift.flows.store.local import Corpus, stage_files
+from reinschrift.flows.store.tables import stage_files
 from reinschrift.transforms.contracts import UNITS
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reinschrift.flows.config import Settings
+    from reinschrift.flows.store.local import Corpus
 
 
 KEYS_A_BUCKET = 2_000_000
