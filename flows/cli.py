@@ -291,7 +291,8 @@ def rollback(
 
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
-    corpus.require()
+    if not settings.publish:
+        corpus.require()
     with corpus.lock():
         removals = read_removals(corpus)
         if removals:

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from reinschrift.expectations.gate import Verdict
     from reinschrift.flows.config import Settings
     from reinschrift.flows.ports import Gate, Mapper, Reporter
+    from reinschrift.flows.sources.inputs import Shard
     from reinschrift.flows.store.bucket import Bucket
 
 PUBLISHED, REFUSED, USAGE, QUARANTINED = 0, 1, 2, 3  # exit codes
@@ -239,38 +240,43 @@ def _read(inputs: Inputs, settings: Settings, mapper: Mapper, reporter: Reporter
     All others go back to the pool. What was read is cached, so nothing is read twice. Raises WorkerError
     where processes die although no page can be found that ends them.
     """
+    stages: dict[str, str] = {}  # by the key of the shard
     while True:
-        reporter.begin("read", len(inputs.shards), inputs.size)
-        calls = [(shard, settings) for shard in inputs.shards]
-        stages: list[str] = []
+        left = [shard for shard in inputs.shards if shard.key not in stages]
+        reporter.begin("read", len(left), sum(shard.size for shard in left))
+        calls = [(shard, settings) for shard in left]
         try:
-            for shard, stage in zip(inputs.shards, mapper.map("read", read_shard, calls), strict=True):
-                stages.append(stage)
+            for shard, stage in zip(left, mapper.map("read", read_shard, calls), strict=True):
+                stages[shard.key] = stage
                 reporter.advance(shard.size, count_pages(stage, settings))
         except BrokenProcessPool as error:
-            _isolate(inputs, settings, mapper, reporter, error)
+            stages |= _read_suspects(left, settings, mapper, reporter, error)
             continue
         for damaged in discard_damaged(Corpus(settings.out)):
             reporter.say(f"the cached stage {damaged} was damaged; its inputs were read again")
-        return stages
+        return [stages[shard.key] for shard in inputs.shards]
 
 
-def _isolate(
-    inputs: Inputs, settings: Settings, mapper: Mapper, reporter: Reporter, error: BrokenProcessPool
-) -> None:
-    """Read the shards that were at work when a process died, each in a process of its own."""
-    slow = note_slow_pages(list(inputs.shards), settings)
-    shards = suspects(list(inputs.shards), settings)
+def _read_suspects(
+    shards: list[Shard], settings: Settings, mapper: Mapper, reporter: Reporter, error: BrokenProcessPool
+) -> dict[str, str]:
+    """Read the shards that were at work when a process died, each in a process of its own.
+
+    Out: their stages by the key of the shard.
+    """
+    slow = note_slow_pages(shards, settings)
+    found = suspects(shards, settings)
     if slow:
         reporter.say(f"{slow} pages took too long; they are read by their tags alone")
-    elif not shards:
+    elif not found:
         raise _worker_error() from error
-    if shards:
+    if found:
         reporter.say("a process died reading a page; its shard is read in a process of its own")
-    calls = [(shard, settings) for shard in shards]
-    _collect(mapper.map("read carefully", read_shard_carefully, calls), lambda _: None)
-    for shard in shards:
+    calls = [(shard, settings) for shard in found]
+    stages = _collect(mapper.map("read carefully", read_shard_carefully, calls), lambda _: None)
+    for shard in found:
         clear_notes(shard, settings)
+    return {shard.key: stage for shard, stage in zip(found, stages, strict=True)}
 
 
 def _collect(results: Iterator[str], report: Callable[[str], object]) -> list[str]:

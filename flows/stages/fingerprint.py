@@ -77,7 +77,8 @@ def is_module(name: str) -> bool:
 def source_of(module: str) -> Path:
     """The file of a module or package, named without `reinschrift.`."""
     place = PACKAGE / module.replace(".", "/")
-    return place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+    package = place / "__init__.py"  # a folder without one holds data
+    return package if package.is_file() else place.with_suffix(".py")
 
 
 def _imports_of(source: Path) -> list[str]:

@@ -192,7 +192,7 @@ def test_the_same_pages_in_every_format_make_the_same_documents(tmp_path):
 KILLER = """
 import functools, os, signal, sys
 sys.path[:0] = {path!r}
-import reinschrift.transforms.pipeline as pipeline
+import reinschrift.transforms.pipeline.runner as pipeline
 
 def killing(function):
     @functools.wraps(function)
