@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import polars as pl
@@ -13,6 +12,8 @@ import pytest
 from junitparser import JUnitXml
 
 from tests.conftest import file_hashes, read_corpus
+
+REPOSITORY = Path(__file__).parents[2]
 
 SEEDS = Path(__file__).parents[2] / "seeds"
 TEXT = "Die Brücke über den Fluss wurde im 19. Jahrhundert gebaut.\nSkip to content\n"
@@ -190,29 +191,24 @@ def test_the_second_of_two_runs_says_who_holds_the_lock(tmp_path):
 
 
 def test_killed_at_any_point_nothing_published_is_lost(tmp_path):
-    for n in range(30):
-        (tmp_path / f"{n}.txt").write_text(
+    """Fifty kills, spread over all that a run writes: readers see one whole version after each."""
+    (tmp_path / "pages").mkdir()
+    for n in range(12):
+        (tmp_path / "pages" / f"{n}.txt").write_text(
             f"{TEXT}Satz {n}: hier steht etwas, das nirgends sonst steht.\n" * 20
         )
-    config = tmp_path / "reinschrift.toml"
-    config.write_text("shard_bytes = 4000")
-    arguments = ["run", tmp_path, "--out", tmp_path / "out", "--config", config, "--workers", 1]
-    assert reinschrift(*arguments).returncode == 0
-    before = file_hashes(tmp_path / "out" / "corpus")
-    (tmp_path / "new.txt").write_text("Eine neue Seite mit einem neuen Satz über die Brücke.")
-    for seconds in (0.8, 1.6, 2.4, 3.2):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "reinschrift", *map(str, arguments)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-        time.sleep(seconds)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        assert file_hashes(tmp_path / "out" / "corpus") == before
-    assert reinschrift(*arguments).returncode == 0
-    fresh = [*arguments[:3], tmp_path / "fresh", *arguments[4:]]
-    assert reinschrift(*fresh).returncode == 0
-    assert file_hashes(tmp_path / "out" / "corpus") == file_hashes(tmp_path / "fresh" / "corpus")
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.kills", str(tmp_path), "50"],
+        cwd=REPOSITORY, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-2000:]
+    found = json.loads(done.stdout)
+    assert found["total"] > 50
+    for kill in found["kills"]:
+        assert kill["ending"] == -signal.SIGKILL
+        assert kill["seen"] in ("before", "after")
+        assert (kill["last"], kill["at_last"], kill["left"]) == (0, "after", [])
+    assert len({kill["stages"] for kill in found["kills"]}) == 1
 
 
 def test_versions_and_rollback(tmp_path):
