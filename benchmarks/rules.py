@@ -1,7 +1,7 @@
 """Measure rule packs against lines labelled by role: what does each rule take?
 
-    python -m benchmarks.rules --bench ../shared/bench                  # hosts that rules are written on
-    python -m benchmarks.rules --bench ../shared/bench --part unseen    # hosts kept apart for this report
+    python -m benchmarks.rules --bench ../shared/bench                # hosts that rules are written on
+    python -m benchmarks.rules --bench ../shared/bench --part unseen  # hosts kept apart for this report
     python -m benchmarks.rules --bench ../shared/bench --rule generic-en/share --examples 40
 
 Content is what must stay (title, heading, prose, facts; posts on forum pages), furniture what must go

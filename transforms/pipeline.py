@@ -152,8 +152,15 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     touched = judged.filter(is_drop | is_trim).with_columns(
         step=pl.lit("boilerplate"), after=pl.when(is_trim).then("text")
     )
+    held = judged.filter(pl.col("kept_by").is_not_null() & (pl.col("also").list.len() > 0)).with_columns(
+        step=pl.lit("boilerplate"),
+        action=pl.lit("note"),
+        rule="kept_by",
+        after=pl.lit(None, dtype=pl.String),
+    )
     kept = judged.filter(~is_drop.fill_null(value=False))
-    return Outcome(Working(pages, BLOCKS.conform(kept)), _block_actions(touched))
+    actions = pl.concat([_block_actions(touched), _block_actions(held)])
+    return Outcome(Working(pages, BLOCKS.conform(kept)), actions)
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -163,7 +170,7 @@ def drop_unextracted(working: Working, context: Context) -> Outcome:
     is_comment = pl.col("kind") == "comment"
     is_unwanted = is_comment & (pl.col("format") == "html") & (context.options.comments == "drop")
     is_left_out = ~pl.col("extracted").fill_null(value=True) & ~is_comment
-    is_drop = is_left_out | is_unwanted
+    is_drop = (is_left_out | is_unwanted) & pl.col("kept_by").is_null()
     actions = working.units.filter(is_drop).with_columns(
         step=pl.lit("extract"),
         rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit(context.options.extractor)),
@@ -215,7 +222,7 @@ def cut_sentences(working: Working, context: Context) -> Outcome:
         sentences = split_sentences(
             blocks.select("page", "block", "text", "start", "kind", "language")
         ).join(
-            blocks.select("page", "block", "kind", "language"),
+            blocks.select("page", "block", "kind", "language", "kept_by"),
             on=["page", "block"],
             how="left",
             maintain_order="left",

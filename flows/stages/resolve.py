@@ -313,11 +313,11 @@ class Bench:
         code[sites["page_no"].to_numpy()] = sites["site"].rank("dense").to_numpy()
         spill = Spill(self.corpus.judgement / "lines", _LINE, self._buckets())
         traits = (
-            pl.col("kind").is_in(FIXED_KINDS).alias("is_fixed"),
+            (pl.col("kind").is_in(FIXED_KINDS) | pl.col("kept_by").is_not_null()).alias("is_fixed"),
             pl.col("repeatable").alias("is_long"),
         )
         wanted = np.flatnonzero(code).astype(np.uint32)
-        for units in self._units(["hash", "kind", "repeatable"], wanted):
+        for units in self._units(["hash", "kind", "repeatable", "kept_by"], wanted):
             rows = _records(units.with_columns(traits), _LINE, ("hash", "is_fixed", "is_long", *_PLACE))
             rows["site"] = code[rows["page_no"]]
             spill.add(rows, rows["site"] % spill.buckets)

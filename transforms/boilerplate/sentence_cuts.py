@@ -1,0 +1,81 @@
+"""Judging the sentences of a block one by one, for notices that are glued to text.
+
+A consent banner often stands in one block with the first words of the article. A rule of sentences drops
+a block only if all its sentences go; else it cuts off those at the ends, and a hole is left alone.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from reinschrift.transforms.boilerplate.packs import normal_key
+
+if TYPE_CHECKING:
+    from reinschrift.transforms.boilerplate.packs import Rule
+
+# Two letters before the stop, so that "z. B. Cookies" and "e.g. Google" end no sentence.
+_END = r"([\p{L}\p{N})\]%]{2}[\"“”’»)]*[.!?…]+[\"“”’»)\]]*)(\s*[\"“„«(]?\p{Lu})"
+_SEAM = "\x1f"
+NO_LIMIT = 2**31
+_PLACE = ["page", "block"]
+
+
+def judge_sentences(lines: pl.DataFrame, matches: pl.Expr, rule: Rule) -> pl.DataFrame:
+    """What a rule of sentences does to each block.
+
+    In: `page`, `block`, `text`, and an expression over `key` that tells whether one sentence matches.
+    Out: `page`, `block`, `action` (drop, or trim for a cut at an end; at most one a end), `cut_start`,
+    `cut_end` in code points of the text. Blocks left as they are have no row.
+    """
+    blocks = (
+        _split(lines)
+        .with_columns(matches=matches & (pl.col("words") <= (rule.max_words or NO_LIMIT)))
+        .with_columns(goes=pl.col("matches") | _goes_along(rule))
+        .with_columns(run=pl.col("goes").rle_id().over(_PLACE))
+        .with_columns(goes=pl.col("matches").any().over(*_PLACE, "run"))
+        .group_by(_PLACE, maintain_order=True)
+        .agg(
+            size=pl.col("end").last(),
+            all_go=pl.col("goes").all(),
+            stays_from=pl.col("start").filter(~pl.col("goes")).min(),
+            stays_to=pl.col("end").filter(~pl.col("goes")).max(),
+        )
+    )
+    nothing = pl.lit(None, dtype=pl.UInt32)
+    whole = blocks.filter("all_go").with_columns(
+        action=pl.lit("drop"), cut_start=nothing, cut_end=nothing
+    )
+    rest = blocks.filter(~pl.col("all_go")).with_columns(action=pl.lit("trim"))
+    head = rest.filter(pl.col("stays_from") > 0).with_columns(
+        cut_start=pl.lit(0, dtype=pl.UInt32), cut_end="stays_from"
+    )
+    tail = rest.filter(pl.col("stays_to") < pl.col("size")).with_columns(
+        cut_start="stays_to", cut_end="size"
+    )
+    columns = (*_PLACE, "action", "cut_start", "cut_end")
+    return pl.concat([part.select(columns) for part in (whole, head, tail)])
+
+
+def _split(lines: pl.DataFrame) -> pl.DataFrame:
+    """One row a sentence: its `key` and `words`, `start` and `end` in code points of the block."""
+    seamed = pl.col("text").str.replace_all(_END, f"${{1}}{_SEAM}${{2}}")
+    pieces = lines.select(*_PLACE, piece=seamed.str.split(_SEAM)).explode("piece", empty_as_null=True)
+    return pieces.with_columns(
+        key=normal_key(pl.col("piece")),
+        size=pl.col("piece").str.len_chars().cast(pl.UInt32),
+        words=pl.col("piece").str.count_matches(r"\S+"),
+    ).with_columns(
+        end=pl.col("size").cum_sum().over(_PLACE),
+        start=(pl.col("size").cum_sum() - pl.col("size")).over(_PLACE),
+    )
+
+
+def _goes_along(rule: Rule) -> pl.Expr:
+    """Sentences that go with a matched one beside them: what the rule says, and what has no letter."""
+    bare = ~pl.col("key").str.contains(r"\p{L}")
+    if rule.alongside is None:
+        return bare
+    flag = "(?i)" if rule.ignore_case else ""
+    return bare | pl.col("key").str.contains(flag + rule.alongside)
