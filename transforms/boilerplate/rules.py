@@ -15,7 +15,7 @@ from operator import or_
 import polars as pl
 
 from reinschrift.transforms.boilerplate.packs import Keep, Pack, Rule, normal_key
-from reinschrift.transforms.boilerplate.sentence_cuts import judge_sentences
+from reinschrift.transforms.boilerplate.sentence_cuts import judge_sentences, word_limit
 from reinschrift.transforms.errors import PackError, did_you_mean
 
 HITS = pl.Schema(
@@ -141,11 +141,11 @@ class RuleBook:
                 active.filter(pack=ranked.pack.name), on="page", how="semi"
             )
             if mine.height:
-                hits = judge_sentences(mine, _matches(ranked.rule), ranked.rule)
-                names = hits.with_columns(
+                verdicts = judge_sentences(mine["text"].unique(), _matches(ranked.rule), ranked.rule)
+                hits = mine.join(verdicts, on="text").with_columns(
                     rank=pl.lit(ranked.rank, dtype=pl.UInt32), rule=pl.lit(ranked.name)
                 )
-                found.append(names.select(HITS.names()).cast(HITS))
+                found.append(hits.select(HITS.names()).cast(HITS))
         return found
 
     def _kept_lines(
@@ -235,7 +235,6 @@ _NO_CUT = (
     pl.lit(None, dtype=pl.UInt32).alias("cut_start"),
     pl.lit(None, dtype=pl.UInt32).alias("cut_end"),
 )
-NO_LIMIT = 2**31
 
 
 def _rank(packs: tuple[Pack, ...]) -> list[_Ranked]:
@@ -256,12 +255,8 @@ def _rank(packs: tuple[Pack, ...]) -> list[_Ranked]:
     return [_Ranked(pack, rule, rank) for rank, (*_, pack, rule) in enumerate(pairs, KEEP_LIST_RANK + 1)]
 
 
-def _max_words(rule: Rule) -> int:
-    return NO_LIMIT if rule.max_words is None else rule.max_words
-
-
 def _rule_table(ranked: tuple[_Ranked, ...]) -> pl.DataFrame:
-    rows = [(r.rank, r.name, r.pack.name, r.rule.action, _max_words(r.rule)) for r in ranked]
+    rows = [(r.rank, r.name, r.pack.name, r.rule.action, word_limit(r.rule)) for r in ranked]
     schema = {
         "rank": pl.UInt32,
         "rule": pl.String,
@@ -322,7 +317,7 @@ def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame
 
 def _may_match(rule: Rule) -> pl.Expr:
     """What is cheap to ask before a regex is tried."""
-    cheap = pl.col("words") <= _max_words(rule)
+    cheap = pl.col("words") <= word_limit(rule)
     return cheap & _holds_needs(rule) if rule.needs else cheap
 
 

@@ -19,23 +19,27 @@ if TYPE_CHECKING:
 _END = r"([\p{L}\p{N})\]%]{2}[\"“”’»)]*[.!?…]+[\"“”’»)\]]*)(\s*[\"“„«(]?\p{Lu})"
 _SEAM = "\x1f"
 NO_LIMIT = 2**31
-_PLACE = ["page", "block"]
 
 
-def judge_sentences(lines: pl.DataFrame, matches: pl.Expr, rule: Rule) -> pl.DataFrame:
-    """What a rule of sentences does to each block.
+def word_limit(rule: Rule) -> int:
+    """The most words that a line, or a sentence, may have for the rule to fire."""
+    return NO_LIMIT if rule.max_words is None else rule.max_words
 
-    In: `page`, `block`, `text`, and an expression over `key` that tells whether one sentence matches.
-    Out: `page`, `block`, `action` (drop, or trim for a cut at an end; at most one a end), `cut_start`,
-    `cut_end` in code points of the text. Blocks left as they are have no row.
+
+def judge_sentences(texts: pl.Series, matches: pl.Expr, rule: Rule) -> pl.DataFrame:
+    """What a rule of sentences does to each of some different texts.
+
+    In: texts of blocks, and an expression over `key` that tells whether one sentence matches.
+    Out: `text`, `action` (drop, or trim for a cut at an end; at most one a end), `cut_start`,
+    `cut_end` in code points of the text. Texts left as they are have no row.
     """
     blocks = (
-        _split(lines)
-        .with_columns(matches=matches & (pl.col("words") <= (rule.max_words or NO_LIMIT)))
+        _split(texts)
+        .with_columns(matches=matches & (pl.col("words") <= word_limit(rule)))
         .with_columns(goes=pl.col("matches") | _goes_along(rule))
-        .with_columns(run=pl.col("goes").rle_id().over(_PLACE))
-        .with_columns(goes=pl.col("matches").any().over(*_PLACE, "run"))
-        .group_by(_PLACE, maintain_order=True)
+        .with_columns(run=pl.col("goes").rle_id().over("text"))
+        .with_columns(goes=pl.col("matches").any().over("text", "run"))
+        .group_by("text", maintain_order=True)
         .agg(
             size=pl.col("end").last(),
             all_go=pl.col("goes").all(),
@@ -54,21 +58,26 @@ def judge_sentences(lines: pl.DataFrame, matches: pl.Expr, rule: Rule) -> pl.Dat
     tail = rest.filter(pl.col("stays_to") < pl.col("size")).with_columns(
         cut_start="stays_to", cut_end="size"
     )
-    columns = (*_PLACE, "action", "cut_start", "cut_end")
+    columns = ("text", "action", "cut_start", "cut_end")
     return pl.concat([part.select(columns) for part in (whole, head, tail)])
 
 
-def _split(lines: pl.DataFrame) -> pl.DataFrame:
+def _split(texts: pl.Series) -> pl.DataFrame:
     """One row a sentence: its `key` and `words`, `start` and `end` in code points of the block."""
     seamed = pl.col("text").str.replace_all(_END, f"${{1}}{_SEAM}${{2}}")
-    pieces = lines.select(*_PLACE, piece=seamed.str.split(_SEAM)).explode("piece", empty_as_null=True)
+    pieces = (
+        texts.alias("text")
+        .to_frame()
+        .with_columns(piece=seamed.str.split(_SEAM))
+        .explode("piece", empty_as_null=True)
+    )
     return pieces.with_columns(
         key=normal_key(pl.col("piece")),
         size=pl.col("piece").str.len_chars().cast(pl.UInt32),
         words=pl.col("piece").str.count_matches(r"\S+"),
     ).with_columns(
-        end=pl.col("size").cum_sum().over(_PLACE),
-        start=(pl.col("size").cum_sum() - pl.col("size")).over(_PLACE),
+        end=pl.col("size").cum_sum().over("text"),
+        start=(pl.col("size").cum_sum() - pl.col("size")).over("text"),
     )
 
 

@@ -186,13 +186,19 @@ def _fall(pages: pl.DataFrame, profile: str | Profile) -> tuple[pl.DataFrame, pl
 
 
 def _trim(judged: pl.DataFrame) -> pl.DataFrame:
-    """Cut the ends that trims found off `text`, and move `start` along."""
+    """Cut the ends that trims found off `text`, and move `start` along.
+
+    A block of which the trims together leave nothing is dropped.
+    """
     is_trim = (pl.col("action") == "edit").fill_null(value=False)
     first = pl.col("cut_end").fill_null(0)
-    last = pl.coalesce("cut_start", pl.col("text").str.len_chars())
+    last = pl.max_horizontal(first, pl.coalesce("cut_start", pl.col("text").str.len_chars()))
     cut = pl.col("text").str.slice(first, last - first)
+    is_spent = is_trim & (cut.str.strip_chars() == "")
+    is_trim &= ~is_spent
     skipped = cut.str.len_chars() - cut.str.strip_chars_start().str.len_chars()
     return judged.with_columns(
         text=pl.when(is_trim).then(cut.str.strip_chars()).otherwise("text"),
         start=pl.when(is_trim).then(pl.col("start") + first + skipped).otherwise("start"),
+        action=pl.when(is_spent).then(pl.lit("drop")).otherwise("action"),
     )
