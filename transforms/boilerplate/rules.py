@@ -15,7 +15,7 @@ from operator import or_
 import polars as pl
 
 from reinschrift.transforms.boilerplate.packs import Keep, Pack, Rule, normal_key
-from reinschrift.transforms.boilerplate.sentence_cuts import judge_sentences, word_limit
+from reinschrift.transforms.boilerplate.sentence_cuts import cut_at_stops, judge_sentences, word_limit
 from reinschrift.transforms.errors import PackError, did_you_mean
 
 HITS = pl.Schema(
@@ -135,13 +135,17 @@ class RuleBook:
 
     def _sentence_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> list[pl.DataFrame]:
         """HITS of the rules that judge sentences: the whole block, or cuts off its ends."""
-        found = []
+        found: list[pl.DataFrame] = []
+        if not self._of_sentences:
+            return found
+        needs = {need.lower() for ranked in self._of_sentences for need in ranked.rule.needs}
+        candidates = lines.filter(pl.col("folded").str.contains_any(sorted(needs)))
+        sentences = cut_at_stops(candidates["text"].unique())
         for ranked in self._of_sentences:
-            mine = lines.filter(_holds_needs(ranked.rule)).join(
-                active.filter(pack=ranked.pack.name), on="page", how="semi"
-            )
-            if mine.height:
-                verdicts = judge_sentences(mine["text"].unique(), _matches(ranked.rule), ranked.rule)
+            matched = sentences.filter(_may_match(ranked.rule)).filter(_matches(ranked.rule))
+            if matched.height:
+                verdicts = judge_sentences(sentences, matched, ranked.rule)
+                mine = candidates.join(active.filter(pack=ranked.pack.name), on="page", how="semi")
                 hits = mine.join(verdicts, on="text").with_columns(
                     rank=pl.lit(ranked.rank, dtype=pl.UInt32), rule=pl.lit(ranked.name)
                 )
@@ -170,10 +174,12 @@ class RuleBook:
         """Which packs act on which page: `page`, `pack`."""
         everywhere = [pack.name for pack in self.packs if pack.is_generic]
         parts = [pages.select("page").join(pl.DataFrame({"pack": everywhere}), how="cross")]
+        markers = sorted({marker for pack in self.packs for marker in pack.markers})
+        marked = lines.filter(pl.col("key").str.contains_any(markers)) if markers else lines.clear()
         for pack in self.packs:
             if pack.is_generic:
                 continue
-            parts += [_pages_of_hosts(pages, pack), _pages_with_markers(lines, pack)]
+            parts += [_pages_of_hosts(pages, pack), _pages_with_markers(marked, pack)]
         return pl.concat(
             [
                 part.select(pl.col("page").cast(pl.UInt32), pl.col("pack").cast(pl.String))
