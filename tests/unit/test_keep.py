@@ -5,6 +5,7 @@ import json
 import polars as pl
 import pytest
 
+from reinschrift.flows.face.explain import explain_page
 from reinschrift.transforms.boilerplate.packs import parse_pack
 from reinschrift.transforms.boilerplate.rules import RuleBook, check_examples
 from reinschrift.transforms.errors import PackError
@@ -167,3 +168,12 @@ def test_a_rule_that_keeps_proves_both_directions(change, says):
     problems = check_examples(parse_pack(KEEP_RULE.replace(*change), "mine.toml"))
     assert len(problems) == 1
     assert says in problems[0]
+
+
+def test_explain_shows_a_kept_line_once_with_what_it_beat(tmp_path):
+    text_with(tmp_path, KEEP_RULE)
+    (page,) = explain_page(tmp_path / "out" / "corpus", "page.txt")
+    shown = [passage for passage in page.passages if passage.text == "Share on Facebook"]
+    assert [passage.is_kept for passage in shown] == [True]
+    (note,) = [passage.note for passage in page.passages if passage.note.startswith("kept by")]
+    assert "mine/lesson-labels (also" in note
