@@ -75,6 +75,7 @@ _SENTENCE = Column("sentence", pl.UInt32, "number of the sentence within the blo
 _START = Column("start", pl.UInt32, "first code point in the page's text after repair")
 _END = Column("end", pl.UInt32, "code point after the last, in the page's text after repair")
 _KIND = Column("kind", pl.String, " | ".join(KINDS))
+_KEPT_BY = Column("kept_by", pl.String, "rule or keep-list that holds the block, whatever drops", True)
 _DOCUMENT_ID = Column("document_id", pl.String, "documents.id of the page")
 
 _PAGE_FACTS = (
@@ -163,6 +164,7 @@ BLOCKS = Table(
         _KIND,
         Column("format", pl.String, "text | html"),
         Column("extracted", pl.Boolean, "the extractor's verdict; null where it gave none", True),
+        _KEPT_BY,
     ),
     key=("page", "block"),
 )
@@ -183,6 +185,7 @@ UNITS = Table(
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
         Column("repeatable", pl.Boolean, "long enough, and of a kind, to count as a repeat"),
         Column("hash_high", pl.UInt64, "64 more bits of it, where key_bits = 128", nullable=True),
+        _KEPT_BY,
     ),
     key=("page", "block", "sentence"),
 )

@@ -136,6 +136,8 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
         note += f" (also {', '.join(map(str, also))})"
     if row["action"] == "edit":
         note = f"edited by {note}, was"
+    if row["action"] == "note" and row["block"] is not None:
+        return place, Passage(place[0], "", False, f"kept by {note}")
     return place, Passage(place[0], _visible(row["before"]), False, note)
 
 

@@ -20,9 +20,19 @@ from reinschrift.transforms.blocks import BULLETS
 from reinschrift.transforms.errors import PackError, did_you_mean
 
 Kind = Literal["exact", "contains", "regex", "section"]
-Action = Literal["drop", "trim", "mark"]
+Action = Literal["keep", "drop", "trim", "mark"]
+Unit = Literal["line", "sentence"]
 MARKS = ("comment",)
-_TYPES = {"max_words": int, "max_blocks": int, "until": str, "ignore_case": bool, "include_start": bool}
+_TYPES = {
+    "max_words": int,
+    "max_blocks": int,
+    "until": str,
+    "unless": str,
+    "alongside": str,
+    "ignore_case": bool,
+    "include_start": bool,
+}
+_KEEP_KEYS = frozenset(("site", "rule", "line"))
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 _LINE = re.compile(r"line (\d+)")
 
@@ -31,7 +41,9 @@ _LINE = re.compile(r"line (\d+)")
 class Rule:
     """One rule of a pack. `removes` holds lines; for a trim, pairs of before and after.
 
-    `needs` are texts of which a line must contain one before a slow regex is tried on it.
+    `needs` are texts of which a line must contain one before a slow regex is tried on it. A rule whose
+    `unit` is the sentence drops sentences, not blocks, together with those beside them that match
+    `alongside`. For a rule that keeps, `keeps` are the lines it holds, `removes` those it lets go.
     """
 
     id: str
@@ -45,9 +57,25 @@ class Rule:
     ignore_case: bool = False
     max_words: int | None = None
     needs: tuple[str, ...] = ()
+    unless: str | None = None
+    unit: Unit = "line"
+    alongside: str | None = None
     until: str | None = None
     max_blocks: int | None = None
     include_start: bool = True
+
+
+@dataclass(frozen=True)
+class Keep:
+    """One entry of a keep-list: a site's lines, those a rule hits, one line, or where all given hold.
+
+    `place` is the line of the pack's file, for messages.
+    """
+
+    site: str | None = None
+    rule: str | None = None
+    line: str | None = None
+    place: int = field(default=1, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -61,6 +89,7 @@ class Pack:
     hosts: tuple[str, ...] = ()
     markers: tuple[str, ...] = ()
     min_markers: int = 1
+    keep: tuple[Keep, ...] = ()
     fingerprint: str = field(default="", compare=False)
 
     @property
@@ -109,16 +138,16 @@ class _PackReader:
     def __init__(self, text: str, origin: str, *, is_proven: bool) -> None:
         self.origin = origin
         self.is_proven = is_proven
-        lines = text.splitlines()
+        self.lines = text.splitlines()
         self.rule_lines = [
-            number for number, line in enumerate(lines, 1) if line.lstrip().startswith("[[rule]]")
+            number for number, line in enumerate(self.lines, 1) if line.lstrip().startswith("[[rule]]")
         ]
 
     def read(self, data: dict[str, Any]) -> Pack:
         head = data.get("pack")
         if not isinstance(head, dict):
             raise self.error(1, "there is no [pack] table", "begin with [pack], name and why")
-        self.check_keys(1, head, {"name", "why", "hosts", "markers", "min_markers"})
+        self.check_keys(1, head, {"name", "why", "hosts", "markers", "min_markers", "keep"})
         self.check_keys(1, data, {"pack", "rule"})
         for key in ("name", "why"):
             self.check_text(1, head, key)
@@ -138,7 +167,40 @@ class _PackReader:
             hosts=self.strings(1, head, "hosts"),
             markers=self.strings(1, head, "markers"),
             min_markers=head.get("min_markers", 1),
+            keep=self.keep_list(head.get("keep", [])),
         )
+
+    def keep_list(self, entries: Any) -> tuple[Keep, ...]:
+        line = next((n for n, text in enumerate(self.lines, 1) if re.match(r"\s*keep\s*=", text)), 1)
+        if not isinstance(entries, list):
+            raise self.error(line, "'keep' must be a list", 'write keep = [{ line = "..." }]')
+        return tuple(self.keep_entry(line, entry) for entry in entries)
+
+    def keep_entry(self, line: int, entry: Any) -> Keep:
+        """One entry; a text alone is short for a line."""
+        given = {"line": entry} if isinstance(entry, str) else entry
+        if not isinstance(given, dict) or not given:
+            raise self.error(
+                line,
+                f"keep holds {entry!r}",
+                'write { site = "..." }, { rule = "pack/id" } or { line = "..." }',
+            )
+        line = self.line_of(given, line)
+        self.check_keys(line, given, set(_KEEP_KEYS))
+        for key in given:
+            self.check_text(line, given, key)
+        site = given["site"].lower().removeprefix("www.") if "site" in given else None
+        return Keep(site=site, rule=given.get("rule"), line=given.get("line"), place=line)
+
+    def line_of(self, entry: dict[str, Any], first: int) -> int:
+        """Where an entry stands: the first line from `first` on that holds its texts."""
+        texts = [text for text in entry.values() if isinstance(text, str)]
+        places = (
+            number
+            for number, line in enumerate(self.lines[first - 1 :], first)
+            if all(text in line for text in texts)
+        )
+        return next(places, first)
 
     def rule_line(self, number: int) -> int:
         return self.rule_lines[number] if number < len(self.rule_lines) else 1
@@ -221,6 +283,7 @@ class _PackReader:
         for key, value, allowed in (
             ("kind", rule.kind, get_args(Kind)),
             ("action", rule.action, get_args(Action)),
+            ("unit", rule.unit, get_args(Unit)),
             ("mark", rule.mark or MARKS[0], MARKS),
         ):
             if value not in allowed:
@@ -232,10 +295,28 @@ class _PackReader:
                 line, "action and mark don't fit", 'write action = "mark", mark = "comment"'
             )
 
+        self.check_guards(line, rule)
+
+    def check_guards(self, line: int, rule: Rule) -> None:
+        """Guards that go with some kinds and actions only."""
+        is_sentence = rule.unit == "sentence"
+        if rule.unless and rule.kind not in ("regex", "section"):
+            raise self.error(line, f"'unless' on a rule of kind {rule.kind!r}", 'write kind = "regex"')
+        if rule.alongside and not is_sentence:
+            raise self.error(line, "'alongside' on a rule of lines", 'add unit = "sentence"')
+        if is_sentence and (rule.kind, rule.action) != ("regex", "drop"):
+            raise self.error(
+                line, "sentences are judged by regex, and dropped", 'write kind = "regex", no action'
+            )
+        if is_sentence and not rule.needs:
+            raise self.error(
+                line, "a rule of sentences has no 'needs'", "add texts of which a line must contain one"
+            )
+
     def check_patterns(self, line: int, rule: Rule) -> None:
         if self.is_proven or rule.kind not in ("regex", "section"):
             return
-        for pattern in (*rule.patterns, *([rule.until] if rule.until else [])):
+        for pattern in filter(None, (*rule.patterns, rule.until, rule.unless, rule.alongside)):
             try:
                 pl.Series([""]).str.contains(pattern)
             except pl.exceptions.PolarsError as error:

@@ -1,7 +1,8 @@
 """Matching rule packs against blocks. Thousands of exact rules cost one join.
 
-The order of decision, first wins: rules of a site's own pack before generic ones; drop before trim
-before mark; then pack name and place in the file. The ledger names the first and lists the others.
+The order of decision, first wins: what keeps, a rule or the keep-list of a pack; rules of a site's own
+pack before generic ones; drop before trim before mark; then pack name and place in the file. The ledger
+names the first and lists the others.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from operator import or_
 
 import polars as pl
 
-from reinschrift.transforms.boilerplate.packs import Pack, Rule, normal_key
-from reinschrift.transforms.errors import PackError
+from reinschrift.transforms.boilerplate.packs import Keep, Pack, Rule, normal_key
+from reinschrift.transforms.boilerplate.sentence_cuts import cut_at_stops, judge_sentences, word_limit
+from reinschrift.transforms.errors import PackError, did_you_mean
 
 HITS = pl.Schema(
     {
@@ -27,7 +29,9 @@ HITS = pl.Schema(
         "cut_end": pl.UInt32,
     }
 )
-_ACTION_ORDER = {"drop": 0, "trim": 1, "mark": 2}
+_ACTION_ORDER = {"keep": 0, "drop": 1, "trim": 2, "mark": 3}
+KEEP_LIST_RANK = 0
+KEEP_LIST = "keep-list"  # stands for the rule in the name of what a keep-list holds
 
 
 @dataclass(frozen=True)
@@ -56,9 +60,22 @@ class RuleBook:
         self.ranked = tuple(_rank(packs))
         self._exact = _pattern_table(self.ranked, "exact")
         self._contains = _pattern_table(self.ranked, "contains")
-        self._regexes = [ranked for ranked in self.ranked if ranked.rule.kind == "regex"]
+        self._regexes = [r for r in self.ranked if r.rule.kind == "regex" and r.rule.unit == "line"]
+        self._of_sentences = [r for r in self.ranked if r.rule.unit == "sentence"]
         self._sections = [ranked for ranked in self.ranked if ranked.rule.kind == "section"]
         self._info = _rule_table(self.ranked)
+        self._check_keep_lists()
+
+    def _check_keep_lists(self) -> None:
+        """A keep-list may name rules of any pack of the run, and no others."""
+        known = {ranked.name for ranked in self.ranked}
+        for pack in self.packs:
+            for entry in pack.keep:
+                if entry.rule is not None and entry.rule not in known:
+                    raise PackError(
+                        f"{pack.origin}:{entry.place}: keep names no rule: {entry.rule!r}",
+                        f"write pack/id; {did_you_mean(entry.rule, known)}",
+                    )
 
     @property
     def has_generic(self) -> bool:
@@ -111,16 +128,58 @@ class RuleBook:
             .filter(pl.col("words") <= pl.col("max_words"))
             .unique(["page", "block", "rank"], keep="any")
         )
-        return self._with_cuts(hits, lines).select(HITS.names()).sort("page", "block", "rank")
+        cut = self._with_cuts(hits, lines)
+        every = pl.concat([cut.select(HITS.names()), *self._sentence_hits(lines, active)])
+        kept = self._kept_lines(every, lines, pages, active)
+        return pl.concat([every, *kept]).sort("page", "block", "rank", maintain_order=True)
+
+    def _sentence_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> list[pl.DataFrame]:
+        """HITS of the rules that judge sentences: the whole block, or cuts off its ends."""
+        found: list[pl.DataFrame] = []
+        if not self._of_sentences:
+            return found
+        needs = {need.lower() for ranked in self._of_sentences for need in ranked.rule.needs}
+        candidates = lines.filter(pl.col("folded").str.contains_any(sorted(needs)))
+        sentences = cut_at_stops(candidates["text"].unique())
+        for ranked in self._of_sentences:
+            matched = sentences.filter(_may_match(ranked.rule)).filter(_matches(ranked.rule))
+            if matched.height:
+                verdicts = judge_sentences(sentences, matched, ranked.rule)
+                mine = candidates.join(active.filter(pack=ranked.pack.name), on="page", how="semi")
+                hits = mine.join(verdicts, on="text").with_columns(
+                    rank=pl.lit(ranked.rank, dtype=pl.UInt32), rule=pl.lit(ranked.name)
+                )
+                found.append(hits.select(HITS.names()).cast(HITS))
+        return found
+
+    def _kept_lines(
+        self, hits: pl.DataFrame, lines: pl.DataFrame, pages: pl.DataFrame, active: pl.DataFrame
+    ) -> list[pl.DataFrame]:
+        """HITS of the keep-lists, before all rules, one frame an entry."""
+        found = []
+        for pack in self.packs:
+            on_pages = active.filter(pack=pack.name)
+            for entry in pack.keep:
+                mine = lines.join(on_pages, on="page", how="semi")
+                held = _held_by(entry, mine, hits, pages).select("page", "block").with_columns(*_NO_CUT)
+                named = held.with_columns(
+                    rank=pl.lit(KEEP_LIST_RANK, dtype=pl.UInt32),
+                    rule=pl.lit(f"{pack.name}/{KEEP_LIST}"),
+                    action=pl.lit("keep"),
+                )
+                found.append(named.select(HITS.names()))
+        return found
 
     def _active(self, lines: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
         """Which packs act on which page: `page`, `pack`."""
         everywhere = [pack.name for pack in self.packs if pack.is_generic]
         parts = [pages.select("page").join(pl.DataFrame({"pack": everywhere}), how="cross")]
+        markers = sorted({marker for pack in self.packs for marker in pack.markers})
+        marked = lines.filter(pl.col("key").str.contains_any(markers)) if markers else lines.clear()
         for pack in self.packs:
             if pack.is_generic:
                 continue
-            parts += [_pages_of_hosts(pages, pack), _pages_with_markers(lines, pack)]
+            parts += [_pages_of_hosts(pages, pack), _pages_with_markers(marked, pack)]
         return pl.concat(
             [
                 part.select(pl.col("page").cast(pl.UInt32), pl.col("pack").cast(pl.String))
@@ -182,25 +241,28 @@ _NO_CUT = (
     pl.lit(None, dtype=pl.UInt32).alias("cut_start"),
     pl.lit(None, dtype=pl.UInt32).alias("cut_end"),
 )
-NO_LIMIT = 2**31
 
 
 def _rank(packs: tuple[Pack, ...]) -> list[_Ranked]:
     pairs = [
-        (pack.is_generic, _ACTION_ORDER[rule.action], pack.name, place, pack, rule)
+        (
+            rule.action != "keep",
+            pack.is_generic,
+            _ACTION_ORDER[rule.action],
+            pack.name,
+            place,
+            pack,
+            rule,
+        )
         for pack in packs
         for place, rule in enumerate(pack.rules)
     ]
-    pairs.sort(key=lambda pair: pair[:4])
-    return [_Ranked(pack, rule, rank) for rank, (*_, pack, rule) in enumerate(pairs)]
-
-
-def _max_words(rule: Rule) -> int:
-    return NO_LIMIT if rule.max_words is None else rule.max_words
+    pairs.sort(key=lambda pair: pair[:5])
+    return [_Ranked(pack, rule, rank) for rank, (*_, pack, rule) in enumerate(pairs, KEEP_LIST_RANK + 1)]
 
 
 def _rule_table(ranked: tuple[_Ranked, ...]) -> pl.DataFrame:
-    rows = [(r.rank, r.name, r.pack.name, r.rule.action, _max_words(r.rule)) for r in ranked]
+    rows = [(r.rank, r.name, r.pack.name, r.rule.action, word_limit(r.rule)) for r in ranked]
     schema = {
         "rank": pl.UInt32,
         "rule": pl.String,
@@ -228,7 +290,20 @@ def _pattern_table(ranked: tuple[_Ranked, ...], kind: str) -> dict[str, pl.DataF
 
 def _matches(rule: Rule) -> pl.Expr:
     flag = "(?i)" if rule.ignore_case else ""
-    return pl.col("key").str.contains(flag + "|".join(f"(?:{p})" for p in rule.patterns))
+    matches = pl.col("key").str.contains(flag + "|".join(f"(?:{p})" for p in rule.patterns))
+    return matches & ~pl.col("key").str.contains(flag + rule.unless) if rule.unless else matches
+
+
+def _held_by(entry: Keep, lines: pl.DataFrame, hits: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+    """The lines for which all holds that an entry of a keep-list gives."""
+    if entry.site is not None:
+        lines = lines.join(pages.filter(_is_on_host(entry.site)), on="page", how="semi")
+    if entry.line is not None:
+        key = pl.select(normal_key(pl.lit(entry.line))).item()
+        lines = lines.filter(pl.col("key") == key)
+    if entry.rule is not None:
+        lines = lines.join(hits.filter(rule=entry.rule), on=["page", "block"], how="semi")
+    return lines
 
 
 def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame]:
@@ -248,19 +323,24 @@ def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame
 
 def _may_match(rule: Rule) -> pl.Expr:
     """What is cheap to ask before a regex is tried."""
-    cheap = pl.col("words") <= _max_words(rule)
-    if not rule.needs:
-        return cheap
+    cheap = pl.col("words") <= word_limit(rule)
+    return cheap & _holds_needs(rule) if rule.needs else cheap
+
+
+def _holds_needs(rule: Rule) -> pl.Expr:
     if rule.ignore_case:
         folded = [need.lower() for need in rule.needs]
-        return cheap & pl.col("folded").str.contains_any(folded)
-    return cheap & pl.col("key").str.contains_any(list(rule.needs))
+        return pl.col("folded").str.contains_any(folded)
+    return pl.col("key").str.contains_any(list(rule.needs))
 
 
 def _pages_of_hosts(pages: pl.DataFrame, pack: Pack) -> pl.DataFrame:
-    site = pl.col("site")
-    mine = [(site == host) | site.str.ends_with("." + host) for host in pack.hosts]
+    mine = [_is_on_host(host) for host in pack.hosts]
     return pages.filter(reduce(or_, mine, pl.lit(value=False))).select("page", pack=pl.lit(pack.name))
+
+
+def _is_on_host(host: str) -> pl.Expr:
+    return (pl.col("site") == host) | pl.col("site").str.ends_with("." + host)
 
 
 def _pages_with_markers(lines: pl.DataFrame, pack: Pack) -> pl.DataFrame:
@@ -359,6 +439,8 @@ def _failures(pack: Pack, rule: Rule) -> list[str]:
     alone = Pack(name=pack.name, why=pack.why, origin=pack.origin, rules=(rule,))
     book = RuleBook((alone,))
     where = f"{pack.origin}: rule {rule.id!r}"
+    if rule.action == "keep":
+        return _keep_failures(book, where, rule)
     pairs = [example if isinstance(example, tuple) else (example, None) for example in rule.removes]
     broken = [
         f"{where} does not remove {before!r} as it says"
@@ -370,15 +452,33 @@ def _failures(pack: Pack, rule: Rule) -> list[str]:
     ]
 
 
+def _keep_failures(book: RuleBook, where: str, rule: Rule) -> list[str]:
+    """A rule that keeps must hold each line of `keeps`, and none of `removes`."""
+    loose = [line for line in rule.keeps if _hits_on(book, line).is_empty()]
+    held = [line for line in rule.removes if _hits_on(book, line).height]
+    return [f"{where} does not keep {line!r}" for line in loose] + [
+        f"{where} keeps {line!r}, which others may remove" for line in held
+    ]
+
+
 def _apply(book: RuleBook, line: str) -> str | None:
     """What a rule leaves of one line: the line, a part of it, or nothing."""
+    hits = _hits_on(book, line)
+    if hits.is_empty():
+        return line
+    cuts = hits.filter(pl.col("action") == "trim").select("cut_start", "cut_end").rows()
+    if not cuts:
+        return None
+    first = max((end for start, end in cuts if start == 0), default=0)
+    last = min((start for start, _ in cuts if start > 0), default=len(line))
+    return line[first:last].strip()
+
+
+def _hits_on(book: RuleBook, line: str) -> pl.DataFrame:
+    """HITS on one line of a page of its own."""
     blocks = pl.DataFrame(
         {"page": [0], "block": [0], "text": [line]},
         schema={"page": pl.UInt32, "block": pl.UInt32, "text": pl.String},
     )
     pages = pl.DataFrame({"page": [0], "site": [None]}, schema={"page": pl.UInt32, "site": pl.String})
-    for hit in book.find_hits(book.key_lines(blocks), pages).iter_rows(named=True):
-        if hit["action"] != "trim":
-            return None
-        return (line[: hit["cut_start"]] + line[hit["cut_end"] :]).strip()
-    return line
+    return book.find_hits(book.key_lines(blocks), pages)

@@ -2,11 +2,12 @@
 
 The order, first wins:
 
-1. a rule that drops: a site's own pack before generic ones
-2. reader comments that a pack marked stay (or go, with `comments = "drop"`), whatever the model says
-3. the line model drops what lies below its page's threshold; it sees the page as it was read, and takes
+1. a keep-list, or a rule that keeps: the block stays, whatever all others say
+2. a rule that drops: a site's own pack before generic ones
+3. reader comments that a pack marked stay (or go, with `comments = "drop"`), whatever the model says
+4. the line model drops what lies below its page's threshold; it sees the page as it was read, and takes
    what rules dropped for certain furniture. A page on which no rule fires is clean, and is not asked
-4. a rule that trims
+5. a rule that trims
 
 The verdict names the one that decided, and lists every rule that fired besides.
 """
@@ -50,11 +51,14 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
 
     In: BLOCKS, the HITS of the rules on them, and whether there are generic rules, so that their
     silence says something of a page. Out: the same blocks with `text` and `start` after trims, `kind`,
-    and `action` (drop, edit, or null), `rule`, `also`, `probability`, `before` (the text as it came)
-    and `offset` (where it stood).
+    and `action` (drop, edit, or null), `rule`, `also`, `probability`, `before` (the text as it came),
+    `offset` (where it stood), and `kept_by`, the rule or keep-list that holds it, null for most.
     """
     decided = _decide(hits, comments)
-    judged = blocks.join(decided, on=["page", "block"], how="left", maintain_order="left").with_columns(
+    undecided = blocks.drop("kept_by", strict=False)
+    judged = undecided.join(
+        decided, on=["page", "block"], how="left", maintain_order="left"
+    ).with_columns(
         before="text",
         offset="start",
         is_comment=pl.col("is_comment").fill_null(value=False),
@@ -64,8 +68,12 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
     if use_model:
         judged = _ask_model(judged, profile, trust_rules)
     fired = pl.col("fired").fill_null(NO_RULES)
+    decider = pl.coalesce("kept_by", "rule", pl.lit(""))
     return judged.with_columns(
-        also=fired.list.set_difference(pl.concat_list(pl.col("rule").fill_null(""))).list.sort(),
+        also=fired.list.set_difference(pl.concat_list(decider)).list.sort(),
+        extracted=pl.when(pl.col("kept_by").is_not_null())
+        .then(pl.lit(value=True))
+        .otherwise("extracted"),
         kind=pl.when("is_comment").then(pl.lit("comment")).otherwise("kind"),
     )
 
@@ -76,7 +84,9 @@ def _decide(hits: pl.DataFrame, comments: str) -> pl.DataFrame:
     is_drop = (pl.col("action") == "drop") | (is_mark & (comments == "drop"))
     is_trim = pl.col("action") == "trim"
     is_prefix = is_trim & (pl.col("cut_start") == 0)
+    is_held = pl.col("kept_by").is_not_null()
     decided = hits.group_by("page", "block", maintain_order=True).agg(
+        kept_by=pl.col("rule").filter(pl.col("action") == "keep").first(),
         drop_rule=pl.col("rule").filter(is_drop).first(),
         trim_rule=pl.col("rule").filter(is_trim).first(),
         is_comment=is_mark.any(),
@@ -85,8 +95,10 @@ def _decide(hits: pl.DataFrame, comments: str) -> pl.DataFrame:
         fired=pl.col("rule"),
     )
     return decided.with_columns(
-        rule=pl.coalesce("drop_rule", "trim_rule"),
-        action=pl.when(pl.col("drop_rule").is_not_null())
+        rule=pl.when(~is_held).then(pl.coalesce("drop_rule", "trim_rule")),
+        action=pl.when(is_held)
+        .then(None)
+        .when(pl.col("drop_rule").is_not_null())
         .then(pl.lit("drop"))
         .when(pl.col("trim_rule").is_not_null())
         .then(pl.lit("edit")),
@@ -167,19 +179,26 @@ def _fall(pages: pl.DataFrame, profile: str | Profile) -> tuple[pl.DataFrame, pl
     words = pages["text"].str.count_matches(WORD).to_numpy()
     certain = np.where(is_dropped, np.float32(0), probability)
     keep, _ = keep_blocks(certain, words, pages["page"].to_numpy(), profile)
-    falls = pl.Series(~keep & ~is_dropped, dtype=pl.Boolean) & ~pages["is_comment"]
+    stays = pages["is_comment"] | pages["kept_by"].is_not_null()
+    falls = pl.Series(~keep & ~is_dropped, dtype=pl.Boolean) & ~stays
     scored = pages.select("row", scored=pl.Series(probability, dtype=pl.Float32))
     return scored, pages.filter(falls).select("row", "page")
 
 
 def _trim(judged: pl.DataFrame) -> pl.DataFrame:
-    """Cut the ends that trims found off `text`, and move `start` along."""
+    """Cut the ends that trims found off `text`, and move `start` along.
+
+    A block of which the trims together leave nothing is dropped.
+    """
     is_trim = (pl.col("action") == "edit").fill_null(value=False)
     first = pl.col("cut_end").fill_null(0)
-    last = pl.coalesce("cut_start", pl.col("text").str.len_chars())
+    last = pl.max_horizontal(first, pl.coalesce("cut_start", pl.col("text").str.len_chars()))
     cut = pl.col("text").str.slice(first, last - first)
+    is_spent = is_trim & (cut.str.strip_chars() == "")
+    is_trim &= ~is_spent
     skipped = cut.str.len_chars() - cut.str.strip_chars_start().str.len_chars()
     return judged.with_columns(
         text=pl.when(is_trim).then(cut.str.strip_chars()).otherwise("text"),
         start=pl.when(is_trim).then(pl.col("start") + first + skipped).otherwise("start"),
+        action=pl.when(is_spent).then(pl.lit("drop")).otherwise("action"),
     )

@@ -30,8 +30,12 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
     touched = judged.filter(is_drop | is_trim).with_columns(after=pl.when(is_trim).then("text"))
+    held = judged.filter(pl.col("kept_by").is_not_null() & (pl.col("also").list.len() > 0)).with_columns(
+        action=pl.lit("note"), rule="kept_by", after=pl.lit(None, dtype=pl.String)
+    )
     kept = judged.filter(~is_drop.fill_null(value=False))
-    return Outcome(Working(pages, BLOCKS.conform(kept)), block_actions(touched))
+    actions = pl.concat([block_actions(touched), block_actions(held)])
+    return Outcome(Working(pages, BLOCKS.conform(kept)), actions)
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -39,7 +43,7 @@ def drop_unextracted(working: Working, context: Context) -> Outcome:
     is_comment = pl.col("kind") == "comment"
     is_unwanted = is_comment & (pl.col("format") == "html") & (context.options.comments == "drop")
     is_left_out = ~pl.col("extracted").fill_null(value=True) & ~is_comment
-    is_drop = is_left_out | is_unwanted
+    is_drop = (is_left_out | is_unwanted) & pl.col("kept_by").is_null()
     actions = working.units.filter(is_drop).with_columns(
         rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit(context.options.extractor)),
         also=pl.lit([], dtype=pl.List(pl.String)),

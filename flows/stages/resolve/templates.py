@@ -28,11 +28,13 @@ def find_templates(work: Resolution) -> None:
     code[sites["page_no"].to_numpy()] = sites["site"].rank("dense").to_numpy()
     spill = Spill(work.corpus.judgement / "lines", LINE, work.buckets())
     traits = (
-        pl.col("kind").is_in(templates.FIXED_KINDS).alias("is_fixed"),
+        (pl.col("kind").is_in(templates.FIXED_KINDS) | pl.col("kept_by").is_not_null()).alias(
+            "is_fixed"
+        ),
         pl.col("repeatable").alias("is_long"),
     )
     wanted = np.flatnonzero(code).astype(np.uint32)
-    for units in work.units(["hash", "kind", "repeatable"], wanted):
+    for units in work.units(["hash", "kind", "repeatable", "kept_by"], wanted):
         rows = records_of(units.with_columns(traits), LINE, ("hash", "is_fixed", "is_long", *PLACE))
         rows["site"] = code[rows["page_no"]]
         spill.add(rows, rows["site"] % spill.buckets)
