@@ -70,7 +70,8 @@ def _find(corpus: Path, name: str) -> list[str]:
     if not found:
         near = _like(pl.concat([table.select(_NAMES) for table in tables]), name)
         raise UnknownPageError(
-            f"no page of {corpus} is named {name!r}", f"name a path, an id or a URL, such as {near}"
+            f"no page of {corpus} is named {name!r}",
+            f"name a path, an id or a URL, such as {', '.join(near)}",
         )
     return found
 

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ARCHIVES", "PACKINGS", "READERS", "Broken", "Columns", "Format", "Ignored", "Item", "Page", "Piece",
-    "ReadOptions", "format_of", "read_piece",
+    "ReadOptions", "format_of", "is_packed", "read_piece",
 ]  # fmt: skip
 
 MAX_DEPTH = 4  # packings and archives within each other
@@ -80,6 +80,12 @@ def format_of(name: str) -> str | None:
     stem = _unpacked_name(name.lower())
     known = (suffix for suffix in (*READERS, *ARCHIVES) if stem.endswith(suffix))
     return max(known, key=len, default=None)
+
+
+def is_packed(name: str) -> bool:
+    """Whether a file's name says that its content is packed."""
+    lower = name.lower()
+    return lower.endswith((*PACKINGS, *SHORT_NAMES, ".zip"))
 
 
 def _unpacked_name(name: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from reinschrift.flows.readers import READERS, Broken, Columns, Piece, format_of
+from reinschrift.flows.readers import READERS, Broken, Columns, Piece, format_of, is_packed
 from reinschrift.flows.readers.sniffing import HEAD_BYTES, suffix_by_content
 from reinschrift.flows.readers.unpacking import packing_of
 from reinschrift.flows.sources.pieces import plan_cuts
@@ -30,6 +30,7 @@ CHUNK_BYTES = 1 << 20
 DIGEST_BYTES = 16
 STDIN = "-"
 DEFAULT_RATIO = 250.0
+USUAL_RATIO = 4  # of text and HTML, packed
 CHECK_RIGHTS = "check the path and its rights"
 
 
@@ -288,14 +289,15 @@ def _group(
 ) -> Iterator[list[tuple[Piece, bytes]]]:
     """Pieces in order, as groups of about `shard_bytes`.
 
-    Whether a group ends after a file hangs on the file's own name and size, so that adding one file
-    to a folder leaves most groups, and the work cached for them, as they were.
+    Whether a group ends after a file depends on the file's own name and size, so that adding one file
+    to a folder leaves most groups, and the work cached for them, as they were. What is packed counts as
+    what it is likely to unpack to.
     """
     group: list[tuple[Piece, bytes]] = []
     size = 0
     for pieces in cut:
         for piece, digest in pieces:
-            length = piece.end - piece.start
+            length = (piece.end - piece.start) * (USUAL_RATIO if is_packed(piece.path.name) else 1)
             if group and size + length > 2 * shard_bytes:
                 yield group
                 group, size = [], 0

@@ -121,8 +121,8 @@ def find_remote(address: str) -> tuple[dict[str, RemoteFile], list[Broken], list
     try:
         found = list(_list(place))
     except (BaseError, ValueError) as error:
-        reason = f"can't be listed: {first_line(error)}"
-        return {}, [Broken(shown, None, reason, "check address, keys and network", is_passing=True)], []
+        reason, remedy = _why_not(place, error)
+        return {}, [Broken(shown, None, f"can't be listed: {reason}", remedy, is_passing=True)], []
     if not found:
         return {}, [Broken(shown, None, "no such file or folder", "check the address")], []
     files, broken, ignored = {}, [], []
@@ -208,6 +208,21 @@ def _fetch(piece: Piece, copy: Any) -> None:
         except GenericError:
             if attempt == RESUMPTIONS:
                 raise
+
+
+KEYS = {
+    "s3": ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+    "gs": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "az": ("AZURE_STORAGE_ACCOUNT_NAME", "AZURE_STORAGE_ACCOUNT_KEY"),
+}
+
+
+def _why_not(place: Address, error: Exception) -> tuple[str, str]:
+    """Why a store can't be listed, and the remedy: without keys it is the keys that are missing."""
+    absent = [name for name in KEYS.get(place.scheme, ()) if not os.environ.get(name)]
+    if absent:
+        return f"no keys: {', '.join(absent)} not set", f"set {' and '.join(KEYS[place.scheme])}"
+    return first_line(error), "check address, keys and network"
 
 
 def without_secrets(address: str) -> str:

@@ -8,7 +8,6 @@ import tempfile
 from pathlib import Path
 
 import polars as pl
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -74,11 +73,6 @@ relaxed = settings(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-
-
-@pytest.fixture(autouse=True)
-def _no_warnings(recwarn: pytest.WarningsRecorder) -> None:
-    recwarn.clear()
 
 
 class Workshop:

@@ -219,7 +219,7 @@ def test_very_long_repetitive_text():
         ("השמש זרחה הבוקר מעל הגבעות והציפורים שרו בגן הגדול", "he"),
         ("今天早上太阳从山上升起，花园里的鸟儿在歌唱。", "zh"),
         ("今天早上太陽從山上升起，花園裡的鳥兒在歌唱，學生們都去學校了。", "zh"),
-        ("Jutro smo se probudili rano i otišli u grad da kupimo hljeb i mlijeko za doručak.", "hr"),
+        ("Tko je jučer tjedan dana čekao vlak na kolodvoru u Zagrebu, neka uzme kruh i mlijeko.", "hr"),
         ("Сунце је јутрос изашло изнад брда, а птице су певале у башти.", "sr"),
         ("D Chatz isch geschter am Obe hei cho und het gar nüt welle frässe.", "gsw"),
         ("Včeraj smo gledali The Great Train Robbery.", "sl"),
@@ -227,8 +227,7 @@ def test_very_long_repetitive_text():
     ],
 )
 def test_codes_are_those_of_the_field(text, code):
-    assert languages([text])[1] == [code] or code == "hr"
-    assert languages([text])[1][0] in {code, "bs", "sr"}
+    assert languages([text])[1] == [code]
 
 
 def test_the_engines_know_the_languages_they_are_said_to_know():

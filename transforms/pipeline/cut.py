@@ -50,7 +50,9 @@ def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFr
         n_blocks_read=pl.len(), n_chars_read=pl.col("raw").str.len_chars().sum()
     )
     facts = flat.select("page", *METADATA_FIELDS).rename({"title": "found_title"})
-    host = pl.col("url").str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)", 1)
+    # A page saved to a file has no address but the one it gives itself.
+    address = pl.coalesce("url", "canonical_url")
+    host = address.str.extract(r"^[A-Za-z][A-Za-z0-9+.-]*://(?:[^/@]*@)?([^/:?#]+)", 1)
     return (
         records.drop("content")
         .join(facts, on="page", how="left", maintain_order="left")
