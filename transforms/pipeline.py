@@ -145,8 +145,8 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         options.comments,
         options.cut,
         options.line_model,
-        context.rules.has_generic,
-    )
+        {},
+    ).blocks
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
     touched = judged.filter(is_drop | is_trim).with_columns(
