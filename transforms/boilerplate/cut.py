@@ -39,7 +39,7 @@ class Profile:
 # The rule itself never asks for more than one half.
 PROFILES = {
     "precision": Profile(lowest=0.5, highest=0.5, clean_share=0.995),
-    "balanced": Profile(lowest=0.1, highest=0.45, clean_share=0.985),
+    "balanced": Profile(lowest=0.1, highest=0.4, clean_share=0.985),
     "recall": Profile(lowest=0.05, highest=0.25, clean_share=0.95),
 }
 CLEAN_THRESHOLD = 0.2
