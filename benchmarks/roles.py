@@ -24,7 +24,6 @@ from benchmarks.role_corpus import SETS, bench_pages, build_corpus
 from benchmarks.role_training import clean_versions
 from reinschrift.flows.config import load_settings
 from reinschrift.transforms.boilerplate import roles
-from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.boilerplate.rules import RuleBook
 from reinschrift.transforms.contracts import RECORDS
 from reinschrift.transforms.pipeline import (
@@ -53,7 +52,7 @@ def kept_texts(texts: list[str], kind: str, *, rules: bool = True) -> list[str]:
         known = {"source": "bench", "position": 0, "format": kind, "encoding": "utf-8"}
         rows = pl.DataFrame({"page": range(len(some)), "content": some})
         records = RECORDS.conform(rows.with_columns(**{k: pl.lit(v) for k, v in known.items()}))
-        working, _ = cut_pages(records, None, partial(keep_lines, profile=options.cut))
+        working, _ = cut_pages(records, None, with_contexts=True)
         for step in (repair_blocks, strip_boilerplate, drop_unextracted):
             working = step(working, context).working
         blocks = working.units.group_by("page").agg(pl.col("text").str.strip_chars().str.join("\n"))

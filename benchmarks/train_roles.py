@@ -64,8 +64,8 @@ FIRST = COMMON | {
 }
 SECOND = COMMON | {
     "loss_function": "Logloss",
-    "iterations": 400,
-    "learning_rate": 0.08,
+    "iterations": 320,
+    "learning_rate": 0.1,
     "rsm": 0.15,
     "subsample": 0.6,
 }

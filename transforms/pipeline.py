@@ -7,14 +7,12 @@ a row for each one it dropped or edited; nothing disappears in between, and `run
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
 from reinschrift.transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
 from reinschrift.transforms.boilerplate.cut import cut_at
-from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.boilerplate.verdict import judge_blocks
 from reinschrift.transforms.contracts import (
     ACTIONS_TAKEN,
@@ -37,12 +35,12 @@ from reinschrift.transforms.text.repair import repair_lines
 from reinschrift.transforms.text.urls import url_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from reinschrift.transforms.boilerplate.cut import Profile
     from reinschrift.transforms.boilerplate.packs import Pack
     from reinschrift.transforms.boilerplate.rules import RuleBook
-    from reinschrift.transforms.html.extract import BlockJudge, Extractor
+    from reinschrift.transforms.html.extract import Extractor, PageContext
 
 
 @dataclass(frozen=True)
@@ -74,10 +72,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Working:
-    """What a step works on: the pages, and their blocks (sentences, once they are split)."""
+    """What a step works on: the pages, and their blocks (sentences, once they are split).
+
+    `contexts`: what is known of HTML pages besides their lines, by page, for the model of HTML.
+    """
 
     pages: pl.DataFrame
     units: pl.DataFrame
+    contexts: Mapping[int, PageContext] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -145,7 +147,7 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         options.comments,
         options.cut,
         options.line_model,
-        {},
+        working.contexts,
     ).blocks
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
@@ -153,7 +155,8 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         step=pl.lit("boilerplate"), after=pl.when(is_trim).then("text")
     )
     kept = judged.filter(~is_drop.fill_null(value=False))
-    return Outcome(Working(pages, BLOCKS.conform(kept)), _block_actions(touched))
+    stripped = replace(working, pages=pages, units=BLOCKS.conform(kept))
+    return Outcome(stripped, _block_actions(touched))
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -163,6 +166,7 @@ def drop_unextracted(working: Working, context: Context) -> Outcome:
     is_comment = pl.col("kind") == "comment"
     is_unwanted = is_comment & (pl.col("format") == "html") & (context.options.comments == "drop")
     is_left_out = ~pl.col("extracted").fill_null(value=True) & ~is_comment
+    is_unwanted &= ~pl.col("page").is_in([*working.contexts])
     is_drop = is_left_out | is_unwanted
     actions = working.units.filter(is_drop).with_columns(
         step=pl.lit("extract"),
@@ -348,10 +352,8 @@ def read_stage(records: pl.DataFrame, context: Context, extractor: Extractor | N
     """
     if "boilerplate" in context.options.skip:
         extractor = None
-    judge = None
-    if context.options.extractor == "blocks" and "boilerplate" not in context.options.skip:
-        judge = partial(keep_lines, profile=context.options.cut)
-    working, notes = cut_pages(records, extractor, judge)
+    with_contexts = context.options.extractor == "blocks" and "boilerplate" not in context.options.skip
+    working, notes = cut_pages(records, extractor, with_contexts=with_contexts)
     pages = records.select("page")
     counts = [_count(pages, "read", "block", working.units, working.units, "raw", notes)]
     taken: list[tuple[Step, Working, Working, pl.DataFrame]] = []
@@ -401,11 +403,12 @@ def _is_skipped(step: Step, options: Options) -> bool:
 
 
 def cut_pages(
-    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
+    records: pl.DataFrame, extractor: Extractor | None, *, with_contexts: bool = False
 ) -> tuple[Working, pl.DataFrame]:
     """Cut records into blocks. Out: pages and raw blocks, and notes on pages for the ledger."""
     is_html = pl.col("format") == "html"
-    flat = flatten_pages(records.filter(is_html), extractor, judge)
+    contexts: dict[int, PageContext] | None = {} if with_contexts else None
+    flat = flatten_pages(records.filter(is_html), extractor, contexts)
     html_lines = (
         flat.select("page", raw="lines", kind="kinds", extracted="extracted")
         .filter(pl.col("raw").list.len() > 0)
@@ -423,7 +426,8 @@ def cut_pages(
         .join(records.select("page", "format"), on="page", how="left", maintain_order="left")
         .with_columns(kind=pl.coalesce("kind", guess_kind()))
     )
-    return Working(_describe_pages(records, flat, blocks), blocks), _page_notes(records, flat)
+    pages = _describe_pages(records, flat, blocks)
+    return Working(pages, blocks, contexts or {}), _page_notes(records, flat)
 
 
 def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:

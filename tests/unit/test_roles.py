@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from reinschrift.transforms.boilerplate import roles
 from reinschrift.transforms.boilerplate.cut import PROFILES, keep_pages
 from reinschrift.transforms.boilerplate.role_names import PAGE_TYPES, ROLES
-from reinschrift.transforms.boilerplate.roles import PageContext, load_role_model, look, score_pages
+from reinschrift.transforms.boilerplate.roles import load_role_model, look, score_pages
 from reinschrift.transforms.boilerplate.symmetric import (
     UNITS,
     SymmetricTrees,
@@ -23,6 +23,7 @@ from reinschrift.transforms.boilerplate.symmetric import (
     shares,
 )
 from reinschrift.transforms.html.declared import Declared
+from reinschrift.transforms.html.extract import PageContext
 from reinschrift.transforms.html.flatten import flatten_html
 
 SENTENCE = (
@@ -147,14 +148,14 @@ def test_no_pages() -> None:
     scores = score_pages(blocks_of(), {})
     assert scores.blocks.is_empty()
     assert scores.pages.is_empty()
-    assert len(keep_pages(blocks_of(), scores, "balanced")) == 0
+    assert len(keep_pages(scores, "balanced")) == 0
 
 
 def test_profiles_are_nested() -> None:
     blocks, contexts = html_pages(*PAGES)
     scores = score_pages(blocks, contexts)
     precise, balanced, generous = (
-        keep_pages(blocks, scores, profile) for profile in ("precision", "balanced", "recall")
+        keep_pages(scores, profile) for profile in ("precision", "balanced", "recall")
     )
     assert (precise <= balanced).all()
     assert (balanced <= generous).all()

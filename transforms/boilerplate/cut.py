@@ -46,9 +46,6 @@ CLEAN_THRESHOLD = 0.2
 # A page that is clean already, as the page model sees it, loses only what is surely furniture.
 MIN_CLEAN_PAGE = 0.5
 CLEAN_PAGE_THRESHOLD = 0.02
-# A word of a script without spaces is about two characters.
-SPACED_WORD = r"[\p{L}\p{N}_--\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Khmer}\p{Lao}]+"
-UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Khmer}\p{Lao}]"
 
 
 def cut_at(threshold: float) -> Profile:
@@ -111,26 +108,17 @@ def keep_blocks(
     return np.asarray(probability, np.float32) >= threshold, threshold
 
 
-def count_words(text: str) -> pl.Expr:
-    """Words of a text column; two characters of a script without spaces count as one."""
-    column = pl.col(text)
-    return column.str.count_matches(SPACED_WORD) + column.str.count_matches(UNSPACED) // 2
-
-
-def keep_pages(
-    blocks: pl.DataFrame, scores: Scores, profile: str | Profile, gone: Bools | None = None
-) -> Bools:
+def keep_pages(scores: Scores, profile: str | Profile, gone: Bools | None = None) -> Bools:
     """Whether to keep each block: each page is cut apart, and one that is clean loses next to nothing.
 
-    `blocks`: `page`, `text`, in the order of `scores.blocks`; `gone`: blocks that are dropped anyway,
-    which the page is cut without.
+    `gone`: blocks that are dropped anyway, which the page is cut without.
     """
+    blocks = scores.blocks
     if blocks.is_empty():
         return np.zeros(0, np.bool_)
-    probability = scores.blocks["probability"].to_numpy()
+    probability = blocks["probability"].to_numpy()
     certain = probability if gone is None else np.where(gone, np.float32(0), probability)
-    words = blocks.select(count_words("text")).to_series().to_numpy()
-    keep, _ = keep_blocks(certain, words, blocks["page"].to_numpy(), profile)
+    keep, _ = keep_blocks(certain, blocks["words"].to_numpy(), blocks["page"].to_numpy(), profile)
     bounds = PROFILES[profile] if isinstance(profile, str) else profile
     if bounds.clean_share >= NEVER:
         return keep

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from reinschrift.transforms.boilerplate.cut import keep_pages
-from reinschrift.transforms.boilerplate.roles import PageContext, Scores, score_pages
+from reinschrift.transforms.boilerplate.roles import Scores, score_pages
+from reinschrift.transforms.html.extract import PageContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,7 +46,7 @@ def score_flat_pages(pages: Sequence[FlatPage]) -> Scores:
 def keep_lines(pages: Sequence[FlatPage], profile: str | Profile) -> list[list[bool]]:
     """The verdict on each line of each page: whether it is kept at the profile's cut."""
     blocks = flat_blocks(pages)
-    keep = keep_pages(blocks, score_flat_pages(pages), profile)
+    keep = keep_pages(score_flat_pages(pages), profile)
     verdicts = [[False] * len(page.lines) for page in pages]
     for page, block, kept in zip(blocks["page"], blocks["block"], keep.tolist(), strict=True):
         verdicts[page][block] = kept

@@ -1,7 +1,7 @@
 """What each line of a page is, how likely it stays, and what kind of page it stands on.
 
     scores = score_pages(blocks, contexts)
-    scores.blocks    # page, block, role, role_share, probability
+    scores.blocks    # page, block, role, role_share, probability, words
     scores.pages     # page, page_type, page_type_confidence, clean
 
 Two looks at a page. The first gives each line a share of every role (`role_names.py`), from its words,
@@ -30,13 +30,13 @@ from reinschrift.transforms.boilerplate.lines import scan_lines
 from reinschrift.transforms.boilerplate.role_names import PAGE_TYPES, ROLES, STAYING
 from reinschrift.transforms.boilerplate.second_look import role_units, second_features
 from reinschrift.transforms.boilerplate.symmetric import SymmetricTrees, load_trees, probability, shares
-from reinschrift.transforms.html.declared import NOTHING_DECLARED, Declared
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from reinschrift.transforms.boilerplate.characters import Floats, Ints
     from reinschrift.transforms.boilerplate.lines import Lines
+    from reinschrift.transforms.html.extract import PageContext
     from reinschrift.transforms.html.page_tree import PageTree
 
 MODEL_FILES = {"html": "role_html.npz", "text": "role_text.npz"}
@@ -53,6 +53,7 @@ BLOCK_SCORES = pl.Schema(
         "role": pl.String(),
         "role_share": pl.Float32(),
         "probability": pl.Float32(),
+        "words": pl.UInt32(),
     }
 )
 PAGE_SCORES = pl.Schema(
@@ -66,17 +67,9 @@ PAGE_SCORES = pl.Schema(
 
 
 @dataclass(frozen=True)
-class PageContext:
-    """What is known of an HTML page besides its lines: the tree around them, what the page declares."""
-
-    tree: PageTree
-    declared: Declared = NOTHING_DECLARED
-
-
-@dataclass(frozen=True)
 class Scores:
-    """`blocks`, one row a block: `page`, `block`, `role` (of `ROLES`), `role_share`, and the
-    `probability` of staying.
+    """`blocks`, one row a block: `page`, `block`, `role` (of `ROLES`), `role_share`, the
+    `probability` of staying, and `words` (two characters of a script without spaces are one).
 
     `pages`, one row a page: `page`, `page_type` (of `PAGE_TYPES`), `page_type_confidence`, and `clean`,
     how likely nothing on the page is furniture. Shares and probabilities lie in [0, 1].
@@ -194,6 +187,8 @@ def _score_batch(
     seen = look(blocks, found or None, model.linear)
     if not len(seen.lines):
         return _block_frame(blocks, *_nothing(len(blocks))), _page_frame(numbers, {})
+    words = np.zeros(len(blocks), np.int64)
+    words[seen.lines.row] = seen.words
     role_shares, stays, pages = score_lines(seen, model)
     page_of_row = blocks["page"].rle_id().to_numpy().astype(np.int64)
     stays_of_row, source = _spread(stays, seen.lines.row, page_of_row)
@@ -201,7 +196,7 @@ def _score_batch(
     share = np.where(source >= 0, role_shares.max(axis=1)[source], 0)
     with_words = np.unique(seen.lines.page)
     return (
-        _block_frame(blocks, role, share, stays_of_row),
+        _block_frame(blocks, role, share, stays_of_row, words),
         _page_frame(numbers, dict(zip(with_words.tolist(), zip(*pages, strict=True), strict=True))),
     )
 
@@ -243,10 +238,11 @@ def _agreeing(role_shares: Floats, stays: Floats) -> Floats:
     return result.astype(np.float32)
 
 
-def _nothing(rows: int) -> tuple[Ints, Floats, Floats]:
+def _nothing(rows: int) -> tuple[Ints, Floats, Floats, Ints]:
     """Blocks of which none holds a word."""
     role = np.full(rows, ROLES.index("navigation"))
-    return role, np.zeros(rows, np.float32), np.zeros(rows, np.float32)
+    nothing = np.zeros(rows, np.float32)
+    return role, nothing, nothing, np.zeros(rows, np.int64)
 
 
 def _spread(scores: Floats, row: Ints, page: Ints) -> tuple[Floats, Ints]:
@@ -268,14 +264,17 @@ def _spread(scores: Floats, row: Ints, page: Ints) -> tuple[Floats, Ints]:
     return np.where(source >= 0, scored[source], 0).astype(np.float32), source
 
 
-def _block_frame(blocks: pl.DataFrame, role: Ints, share: Floats, stays: Floats) -> pl.DataFrame:
-    names = pl.Series("role", ROLES).gather(role.tolist())
+def _block_frame(
+    blocks: pl.DataFrame, role: Ints, share: Floats, stays: Floats, words: Ints
+) -> pl.DataFrame:
+    names = pl.Series("role", ROLES).gather(pl.Series(role))
     return (
         blocks.select("page", "block")
         .with_columns(
             role=names,
             role_share=pl.Series(share, dtype=pl.Float32),
             probability=pl.Series(stays, dtype=pl.Float32),
+            words=pl.Series(words, dtype=pl.UInt32),
         )
         .cast(dict(BLOCK_SCORES))
     )  # type: ignore[arg-type]

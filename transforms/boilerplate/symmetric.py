@@ -19,12 +19,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from reinschrift.transforms.boilerplate.characters import Floats, Ints
+    from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
 
 Leaves = NDArray[np.int16]
 UNITS = 1 << 10  # of a logit, as leaves hold them
 LARGEST_LOGIT = 16
-ROWS_A_CHUNK = 1_024
+ROWS_A_CHUNK = 2_048
+TREES_A_STEP = 40
 _PARTS = ("feature", "borders", "splits", "leaves", "bias")
 
 
@@ -59,11 +60,11 @@ class SymmetricTrees:
         return [np.ascontiguousarray(level) for level in levels.T]
 
     @cached_property
-    def _flat_leaves(self) -> list[NDArray[np.int16]]:
-        return [
-            np.ascontiguousarray(self.leaves[:, :, output]).reshape(-1)
-            for output in range(self.leaves.shape[2])
-        ]
+    def _flat_leaves(self) -> Leaves:
+        """One row a leaf, those of one tree after the other."""
+        outputs = self.leaves.shape[2]
+        flat = np.ascontiguousarray(self.leaves).reshape(-1, outputs)
+        return flat[:, 0] if outputs == 1 else flat
 
     def scores(self, matrix: Floats, names: Sequence[str]) -> Ints:
         """Logits in `UNITS` (rows x outputs) of rows with columns `names`, `self.names` among them.
@@ -73,23 +74,37 @@ class SymmetricTrees:
         place = {name: number for number, name in enumerate(names)}
         columns = [place[name] for name in self.names]
         result = np.empty((len(matrix), len(self.bias)), np.int64)
+        answers = np.zeros((len(self.borders) + 1, min(len(matrix), ROWS_A_CHUNK)), np.bool_)
         for start in range(0, len(matrix), ROWS_A_CHUNK):
-            part = slice(start, start + ROWS_A_CHUNK)
-            result[part] = self._score_chunk(matrix[part].T, columns)
-        return result
+            part = matrix[start : start + ROWS_A_CHUNK].T
+            self._answer(part, columns, answers)
+            bits = answers.view(np.uint8)[:, : part.shape[1]]
+            result[start : start + ROWS_A_CHUNK] = self._sum_leaves(bits)
+        return result + self.bias
 
-    def _score_chunk(self, features: Floats, columns: Sequence[int]) -> Ints:
-        answers = np.zeros((len(self.borders) + 1, features.shape[1]), np.bool_)
+    def _answer(self, features: Floats, columns: Sequence[int], answers: Bools) -> None:
+        """Put the answers to all questions into `answers`, whose last row stays all no."""
+        rows = features.shape[1]
         for column, start, end in self._questions:
-            np.greater(features[columns[column]], self.borders[start:end, None], out=answers[start:end])
-        bits = answers.view(np.uint8)
-        leaf = bits[self._levels[0]]
-        for level, rows in enumerate(self._levels[1:], start=1):
-            leaf |= bits[rows] << np.uint8(level)
-        places = leaf.astype(np.intp)
-        places += (np.arange(len(leaf)) * self.leaves.shape[1])[:, None]
-        totals = [values.take(places).sum(axis=0, dtype=np.int64) for values in self._flat_leaves]
-        return np.stack(totals, axis=1) + self.bias
+            asked = features[columns[column]]
+            np.greater(asked, self.borders[start:end, None], out=answers[start:end, :rows])
+
+    def _sum_leaves(self, bits: NDArray[np.uint8]) -> Ints:
+        """Sums over the trees (rows x outputs), some trees at a time so that they stay in the cache."""
+        leaf_count = self.leaves.shape[1]
+        total = np.zeros((bits.shape[1], len(self.bias)), np.int64)
+        for start in range(0, len(self.splits), TREES_A_STEP):
+            levels = [level[start : start + TREES_A_STEP] for level in self._levels]
+            leaf = bits[levels[0]]
+            for number, level in enumerate(levels[1:], start=1):
+                answer = bits[level]
+                np.left_shift(answer, np.uint8(number), out=answer)
+                leaf |= answer
+            places = leaf.astype(np.intp)
+            places += (np.arange(start, start + len(leaf)) * leaf_count)[:, None]
+            found = self._flat_leaves.take(places, axis=0)
+            total += found.sum(axis=0, dtype=np.int64).reshape(total.shape)
+        return total
 
 
 def save_trees(models: Mapping[str, SymmetricTrees]) -> bytes:

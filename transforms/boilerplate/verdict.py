@@ -18,19 +18,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from reinschrift.transforms.boilerplate.cut import count_words, keep_pages
+from reinschrift.transforms.boilerplate.cut import keep_pages
+from reinschrift.transforms.boilerplate.role_names import GOING
 from reinschrift.transforms.boilerplate.roles import score_pages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from reinschrift.transforms.boilerplate.cut import Profile
-    from reinschrift.transforms.boilerplate.roles import PageContext
+    from reinschrift.transforms.html.extract import PageContext
 
 MODEL_RULE = "line-model"
 POST_RULE = "comment"
-MIN_PAGE_WORDS = 20
-MAX_ROUNDS = 8
+MIN_PAGE_WORDS = 20  # flat text of fewer says too little about itself
+MAX_ROUNDS = 6
 MIN_POST_SHARE = 0.5
 SURE = 0.25  # how near a probability lies to 0 or 1 that leaves little doubt
 MIN_TYPE_CONFIDENCE = 0.5
@@ -132,7 +133,7 @@ def _ask_model(
     numbered = judged.with_row_index("row")
     is_asked = (pl.col("format") == "text") | pl.col("page").is_in([*contexts])
     numbered = numbered.drop("role", strict=False)
-    first = _fall(numbered.filter(is_asked).pipe(_long_pages), profile, contexts)
+    first = _fall(numbered.filter(is_asked), profile, contexts)
     fallen = [first.fallen]
     left, falls = first.asked.filter(pl.col("format") == "text"), first.fallen
     for _ in range(MAX_ROUNDS - 1):
@@ -159,17 +160,19 @@ def _ask_model(
 def _judge_posts(joined: pl.DataFrame, pages: pl.DataFrame, comments: str) -> pl.DataFrame:
     """Posts that only the model knows: comments, but on the pages of forums, whose text they are."""
     forums = pages.filter(pl.col("page_type") == "forum")["page"]
-    is_post = (pl.col("role") == "post") & (pl.col("role_share") >= MIN_POST_SHARE)
+    is_known = (pl.col("role") == "post") & (pl.col("role_share") >= MIN_POST_SHARE)
+    is_named = (pl.col("kind") == "comment") & ~pl.col("role").is_in(GOING)
+    is_post = is_known | is_named
     is_other = ~pl.col("page").is_in(forums.implode())
     is_comment = (is_post & is_other).fill_null(value=False)
     by_rule = (pl.col("action") == "drop").fill_null(value=False) & (pl.col("rule") != MODEL_RULE)
-    marked = joined.with_columns(is_comment=pl.col("is_comment") | (is_comment & ~by_rule))
-    was_dropped = pl.col("rule") == MODEL_RULE
-    goes = pl.col("is_comment") & ~by_rule & (comments == "drop")
-    stays = pl.col("is_comment") & was_dropped & (comments != "drop")
-    return marked.with_columns(
+    found = is_comment & ~by_rule
+    goes = found & (comments == "drop")
+    stays = found & (pl.col("rule") == MODEL_RULE).fill_null(value=False) & (comments != "drop")
+    return joined.with_columns(
+        is_comment=pl.col("is_comment") | found,
         action=pl.when(goes).then(pl.lit("drop")).when(stays).then(None).otherwise("action"),
-        rule=pl.when(goes & is_comment).then(pl.lit(POST_RULE)).when(stays).then(None).otherwise("rule"),
+        rule=pl.when(goes).then(pl.lit(POST_RULE)).when(stays).then(None).otherwise("rule"),
     )
 
 
@@ -183,7 +186,7 @@ def _page_verdicts(joined: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
     unsure = (pl.col("probability") > SURE) & (pl.col("probability") < 1 - SURE)
     disputed = by_rule & (pl.col("probability") >= 1 - SURE)
     untyped = (pl.col("role") == "post") & (pl.col("page_type_confidence") < MIN_TYPE_CONFIDENCE)
-    words = count_words("before")
+    words = pl.col("words").fill_null(0)
     sure = (
         joined.join(pages, on="page", maintain_order="left")
         .group_by("page", maintain_order=True)
@@ -211,14 +214,7 @@ def _as_it_stands(left: pl.DataFrame, falls: pl.DataFrame) -> pl.DataFrame:
             blank_before=pl.lit(0, dtype=pl.UInt32),
             block=pl.int_range(pl.len(), dtype=pl.UInt32).over("page"),
         )
-        .pipe(_long_pages)
     )
-
-
-def _long_pages(lines: pl.DataFrame) -> pl.DataFrame:
-    """Without pages of flat text of a few words, which say too little about themselves."""
-    words = count_words("text").sum().over("page")
-    return lines.filter((words >= MIN_PAGE_WORDS) | (pl.col("format") != "text"))
 
 
 class _Asked(NamedTuple):
@@ -234,13 +230,14 @@ def _fall(lines: pl.DataFrame, profile: str | Profile, contexts: Mapping[int, Pa
     """Ask the model once."""
     scores = score_pages(lines, contexts)
     is_dropped = (lines["action"] == "drop").fill_null(value=False)
-    keep = pl.Series(keep_pages(lines, scores, profile, is_dropped.to_numpy()), dtype=pl.Boolean)
-    falls = ~keep & ~is_dropped & ~lines["is_comment"]
-    scored = lines.select("row").with_columns(
-        probability=scores.blocks["probability"],
-        role=scores.blocks["role"],
-        role_share=scores.blocks["role_share"],
-    )
+    keep = pl.Series(keep_pages(scores, profile, is_dropped.to_numpy()), dtype=pl.Boolean)
+    # What a pack calls a comment stays, but for the names, dates and buttons around it.
+    words = pl.col("words").sum().over("page")
+    is_long = scores.blocks.select(words >= MIN_PAGE_WORDS).to_series() | (lines["format"] != "text")
+    is_around = scores.blocks["role"].is_in(GOING) & (scores.blocks["role_share"] >= MIN_POST_SHARE)
+    falls = is_long & ~keep & ~is_dropped & ~(lines["is_comment"] & ~is_around)
+    said = scores.blocks.select("role", "role_share", "probability", "words")
+    scored = lines.select("row").hstack(said)
     return _Asked(lines, scored, scores.pages, lines.filter(falls).select("row", "page"))
 
 

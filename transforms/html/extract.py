@@ -8,13 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from reinschrift.transforms.errors import CpuLimitError
+from reinschrift.transforms.html.declared import NOTHING_DECLARED, Declared
 from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, FlatPage, flatten_html, flatten_tag_soup
 from reinschrift.transforms.html.metadata import Metadata
+
+if TYPE_CHECKING:
+    from reinschrift.transforms.html.page_tree import PageTree
 
 MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
 MIN_COVERED_SHARE = 0.7
@@ -67,6 +72,14 @@ def _is_covered(
     return sum(covered) >= MIN_COVERED_SHARE * len(words)
 
 
+@dataclass(frozen=True)
+class PageContext:
+    """What is known of an HTML page besides its lines: the tree around them, what the page declares."""
+
+    tree: PageTree
+    declared: Declared = NOTHING_DECLARED
+
+
 METADATA_FIELDS = tuple(Metadata.__dataclass_fields__)
 LINES_SCHEMA: pl.Schema = pl.Schema(
     {
@@ -82,23 +95,26 @@ LINES_SCHEMA: pl.Schema = pl.Schema(
 
 
 Extractor = Callable[[str], str | None]
-BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
 
 
 def flatten_pages(
-    records: pl.DataFrame, extractor: Extractor | None, judge: BlockJudge | None = None
+    records: pl.DataFrame,
+    extractor: Extractor | None,
+    contexts: dict[int, PageContext] | None = None,
 ) -> pl.DataFrame:
-    """Flatten HTML records, and ask the extractor, or else the judge of blocks, about each.
+    """Flatten HTML records, and ask the extractor about each, or else note what stands around the lines.
 
     In: `page`, `content` (HTML). Out: one row a page, LINES_SCHEMA: `lines`, a `kinds` and an
     `extracted` verdict for each (null where there is none), METADATA_FIELDS, `origin` of text that
     only a script would show, and in `skipped` why the extractor was not asked or did not answer.
+    Where `contexts` is given, no extractor is asked, and the context of each page is put there.
     """
     contents = records["content"].to_list()
-    pages = [_flatten(content, with_tree=judge is not None) for content in contents]
-    verdicts: list[list[bool] | None]
-    if judge is not None:
-        verdicts = list(judge(pages))
+    pages = [_flatten(content, with_tree=contexts is not None) for content in contents]
+    verdicts: list[list[bool] | None] = [None] * len(pages)
+    if contexts is not None:
+        numbers = records["page"].to_list()
+        contexts |= {n: PageContext(p.tree, p.declared) for n, p in zip(numbers, pages, strict=True)}
         skipped = [_missing_tree(page) for page in pages]
     else:
         answers = [
@@ -124,7 +140,7 @@ def _flatten(html: str, *, with_tree: bool) -> FlatPage:
 
 
 def _missing_tree(page: FlatPage) -> str | None:
-    """Why the judge of blocks saw no tree."""
+    """Why the model of HTML sees no tree."""
     if page.depth > MAX_TREE_DEPTH:
         return f"nested {page.depth} deep, more than {MAX_TREE_DEPTH}: judged by its text alone"
     return None
