@@ -1,32 +1,25 @@
-"""Labelled lines for the line model: flattened pages with one label character a line.
+"""Labels of the lines of a page, from its main text or from what two extractors make of it.
 
-Sources (see docs/model-card.md): gold main texts in several flattenings, German pages with weak
-labels from two extractors, and clean pages made of content lines alone. Every label alphabet is
-    1 content   0 boilerplate   c content, doubtful   b boilerplate, doubtful   - not scored
-    s must stay, by hand   g must go, by hand
-
-Page frame: one row a flattened page with `id`, `origin` (gold | flattened | weak | clean),
-`host`, `page_type`, `lang`, `flattener`, `text` and `labels` (a character for each line of
-`text.split("\\n")`), plus `gold_text` where the page has one.
+1 content   0 furniture   c content, doubtful   b furniture, doubtful   - not scored
+s must stay, by hand   g must go, by hand
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from concurrent.futures import ProcessPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from lxml import etree
 from lxml import html as lxml_html
 from rapidfuzz.distance import LCSseq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Sequence
 
-WORD = re.compile(r"\w+")
+# A character of a script that writes no spaces is a word of its own.
+UNSPACED = r"\u0e00-\u0eff\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff"
+WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 SPACES = re.compile(r"\s+")
 BLOCK_TAGS = frozenset(
     """address article aside blockquote body br button center dd details dialog div dl dt fieldset
@@ -36,14 +29,8 @@ BLOCK_TAGS = frozenset(
 HIDDEN_TAGS = frozenset(
     "script style noscript template svg head iframe object math textarea".split()  # noqa: SIM905
 )
-MAX_PAGE_LINES = 3000
-CONTENT_LABELS = frozenset("1cs")
 MIN_WORDS_FOR_CONTAINMENT = 5
 CONTAINMENT = 0.7
-PAGE_SCHEMA = dict.fromkeys(
-    ("id", "origin", "host", "page_type", "lang", "flattener", "text", "labels", "gold_text"),
-    pl.String,
-)
 Row = dict[str, Any]
 
 
@@ -79,41 +66,10 @@ def flatten_with_lxml(html: str) -> str:
     return "\n".join(line for line in lines if line)
 
 
-def flatten_with_inscriptis(html: str) -> str:
-    """Layout kept as spaces and blank lines."""
-    from inscriptis import get_text
-    from inscriptis.css_profiles import CSS_PROFILES
-    from inscriptis.model.config import ParserConfig
-
-    return str(get_text(html, ParserConfig(css=CSS_PROFILES["strict"])))
-
-
-def flatten_with_resiliparse(html: str) -> str:
-    """Blank lines between blocks, bullets for lists."""
-    from resiliparse.extract.html2text import extract_plain_text
-
-    return str(extract_plain_text(html, main_content=False, alt_texts=True))
-
-
-FLATTENERS: dict[str, Callable[[str], str]] = {
-    "resiliparse": flatten_with_resiliparse,
-    "inscriptis": flatten_with_inscriptis,
-    "lxml": flatten_with_lxml,
-}
-
-
-def flattened(html: str, flattener: str) -> str:
-    """The flattened page, or nothing where the flattener cannot read it."""
-    try:
-        return FLATTENERS[flattener](html)
-    except (ValueError, TypeError, etree.LxmlError, RecursionError, AssertionError):
-        return ""
-
-
 # --- labels -----------------------------------------------------------------------------------
 
 
-def _aligned(page_words: Sequence[str], gold_words: Sequence[str]) -> list[int]:
+def aligned(page_words: Sequence[str], gold_words: Sequence[str]) -> list[int]:
     """For each word of the page its partner in the longest common subsequence, else -1."""
     numbers: dict[str, int] = {}
     page_ids = [numbers.setdefault(word, len(numbers)) for word in page_words]
@@ -144,7 +100,7 @@ def label_lines(lines: Sequence[str], gold_text: str) -> str:
     gold_words = words(gold_text)
     gold_lines = {tuple(words(line)) for line in gold_text.split("\n")}
     trigrams = set(zip(gold_words, gold_words[1:], gold_words[2:], strict=False))
-    partner = _aligned([word for line in line_words for word in line], gold_words)
+    partner = aligned([word for line in line_words for word in line], gold_words)
     labels: list[str] = []
     start = 0
     for line in line_words:
@@ -189,82 +145,3 @@ def weak_labels(lines: Sequence[str], extracted: str, second: str, row: Row) -> 
 
 def _contains(line_words: list[str], snippet: list[str]) -> bool:
     return bool(snippet) and f" {' '.join(snippet)} " in f" {' '.join(line_words)} "
-
-
-# --- pages ------------------------------------------------------------------------------------
-
-
-def _page(row: Row, origin: str, flattener: str, text: str, labels: str) -> Row:
-    return {
-        **{name: row.get(name) for name in PAGE_SCHEMA},
-        "origin": origin,
-        "flattener": flattener,
-        "text": text,
-        "labels": labels,
-    }
-
-
-def other_flattenings(row: Row) -> list[Row]:
-    """A gold page through the flatteners its stored text was not made with."""
-    pages = []
-    for flattener in FLATTENERS:
-        if flattener == row["flattener"]:
-            continue
-        text = flattened(row["html"], flattener)
-        lines = text.split("\n")
-        labels = label_lines(lines, row["gold_text"]) if len(lines) <= MAX_PAGE_LINES else ""
-        if "1" in labels:
-            pages.append(_page(row, "flattened", flattener, text, labels))
-    return pages
-
-
-def weakly_labelled(row: Row) -> list[Row]:
-    """A page with snippets through every flattener, labelled by two extractors."""
-    import trafilatura
-    from readability import Document
-
-    extracted = trafilatura.extract(row["html"], include_comments=False, favor_recall=False) or ""
-    try:
-        summary = Document(row["html"]).summary(html_partial=True)
-        second = flatten_with_lxml(summary)
-    except (etree.LxmlError, ValueError, TypeError, AttributeError, KeyError):
-        second = ""
-    pages = []
-    for flattener in FLATTENERS:
-        text = row["text"] if flattener == row["flattener"] else ""
-        text = text or flattened(row["html"], flattener)
-        lines = text.split("\n")
-        if len(lines) > MAX_PAGE_LINES or not extracted:
-            continue
-        labels = weak_labels(lines, extracted, second, row)
-        if CONTENT_LABELS & set(labels):
-            pages.append(_page(row, "weak", flattener, text, labels))
-    return pages
-
-
-def clean_page(row: Row) -> Row:
-    """The content lines of a page alone: a page from which nothing may be lost."""
-    lines = row["text"].split("\n")
-    kept = [line for line, label in zip(lines, row["labels"], strict=True) if label in "1s"]
-    return _page(
-        {**row, "id": row["id"] + ":clean"},
-        *("clean", row["flattener"], "\n".join(kept), "1" * len(kept)),
-    )
-
-
-def _mapped(work: Callable[[Row], list[Row]], rows: list[Row], workers: int) -> Iterator[Row]:
-    with ProcessPoolExecutor(workers) as pool:
-        for pages in pool.map(work, rows, chunksize=8):
-            yield from pages
-
-
-def build_pages(bench: Path, workers: int = 2) -> pl.DataFrame:
-    """Every training page of the benchmark folder, in an order that depends on its files only."""
-    flat = pl.read_parquet(bench / "flat_dev.parquet")
-    html = pl.read_parquet(bench / "html_dev.parquet").select("id", "html")
-    snippets = pl.read_parquet(bench / "snip_dev.parquet").filter(pl.col("html").is_not_null())
-    gold_rows = flat.join(html, on="id").sort("id").to_dicts()
-    pages = [_page(row, "gold", row["flattener"], row["text"], row["labels"]) for row in gold_rows]
-    pages += _mapped(other_flattenings, gold_rows, workers)
-    pages += _mapped(weakly_labelled, snippets.sort("id").to_dicts(), workers)
-    return pl.DataFrame(pages, schema=PAGE_SCHEMA)

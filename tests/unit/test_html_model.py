@@ -1,10 +1,8 @@
-import numpy as np
 import polars as pl
 import pytest
 
-from reinschrift.transforms.boilerplate.cut import keep_blocks
 from reinschrift.transforms.boilerplate.features import Pages
-from reinschrift.transforms.boilerplate.html_model import score_html
+from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.boilerplate.lines import scan_lines
 from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, flatten_html
 from reinschrift.transforms.html.page_tree import CONTAINER_FACTS, LINE_FACTS, MARK_BITS, element_marks
@@ -36,31 +34,17 @@ def flat(*pages):
     return [flatten_html(page) for page in pages]
 
 
-def test_a_probability_for_every_line():
+def test_a_verdict_for_every_line():
     pages = flat(*PAGES)
-    for page, scores in zip(pages, score_html(pages), strict=True):
-        assert scores.dtype == np.float32
-        assert len(scores) == len(page.lines)
-        assert ((scores >= 0) & (scores <= 1)).all()
+    for page, keep in zip(pages, keep_lines(pages, "balanced"), strict=True):
+        assert len(keep) == len(page.lines)
 
 
 def test_an_article_is_told_from_what_stands_around_it():
     [page] = flat(ARTICLE)
-    [scores] = score_html([page])
-    is_prose = np.array([line.startswith("The old bridge") for line in page.lines])
-    assert scores[is_prose].min() > 0.8
-    assert scores[~is_prose & (np.array(page.lines) != "The bridge")].max() < 0.4
-    keep, _ = keep_blocks(scores, np.full(len(scores), 5), np.zeros(len(scores), np.int64))
-    assert keep[is_prose].all()
-
-
-@pytest.mark.parametrize("order", [1, -1])
-def test_the_scores_of_a_page_do_not_depend_on_its_batch(order):
-    pages = flat(*PAGES)[::order]
-    together = score_html(pages)
-    for page, scores in zip(pages, together, strict=True):
-        [alone] = score_html([page])
-        assert alone.tobytes() == scores.tobytes()
+    [keep] = keep_lines([page], "balanced")
+    kept = [line for line, stays in zip(page.lines, keep, strict=True) if stays]
+    assert kept == ["The bridge", *[line for line in page.lines if line.startswith("The old bridge")]]
 
 
 def test_repeats_are_counted_within_a_page():
@@ -74,34 +58,15 @@ def test_repeats_are_counted_within_a_page():
 
 
 def test_no_pages_and_no_blocks():
-    assert score_html([]) == []
-    [scores] = score_html(flat("<script>nothing to read</script>"))
-    assert scores.tobytes() == b""
-
-
-def test_one_block():
-    [scores] = score_html(flat(f"<p>{SENTENCE}"))
-    assert len(scores) == 1
-
-
-def test_a_line_without_words_fares_as_its_neighbours():
-    [page] = flat(ARTICLE)
-    [scores] = score_html([page])
-    wordless = page.lines.index("***")
-    assert scores[wordless] == scores[wordless - 1]
-
-
-def test_a_huge_page():
-    page = "<ul>" + f"<li class='comment'><p>{SENTENCE}</p><a href='#'>Reply</a></li>" * 20_000
-    [scores] = score_html(flat(page))
-    assert len(scores) == 40_000
+    assert keep_lines([], "balanced") == []
+    assert keep_lines(flat("<script>nothing to read</script>"), "balanced") == [[]]
 
 
 @pytest.mark.parametrize("depth", [MAX_TREE_DEPTH - 1, MAX_TREE_DEPTH + 1, 100_000])
 def test_a_deep_page(depth):
     html = "<p>before</p>" + "<div class='content'>" * depth + SENTENCE + "</div>" * depth + "<p>after"
-    [scores] = score_html(flat(html))
-    assert len(scores) == 3
+    [keep] = keep_lines(flat(html), "balanced")
+    assert len(keep) == 3
 
 
 def test_the_flattener_notes_what_stands_around_a_line():

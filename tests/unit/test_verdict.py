@@ -30,11 +30,16 @@ def test_a_page_without_furniture_loses_nothing_however_short_its_lines(tmp_path
     assert dropped(tables) == []
 
 
-def test_without_rules_their_silence_says_nothing(tmp_path):
-    """The model is asked then, and gives each block it drops a probability."""
-    tables = clean_text(tmp_path, LIST_PAGE, builtin_packs=False)
-    assert tables["ledger"].filter(rule="line-model")["probability"].is_not_null().all()
-    assert dropped(tables)
+def test_without_rules_a_clean_page_loses_nothing_either(tmp_path):
+    """Whether a page is clean is the model's to say: it needs no silence of the rules."""
+    assert dropped(clean_text(tmp_path, LIST_PAGE, builtin_packs=False)) == []
+
+
+def test_each_block_the_model_drops_has_a_probability(tmp_path):
+    tables = clean_text(tmp_path, FURNITURE + LIST_PAGE, builtin_packs=False)
+    fallen = tables["ledger"].filter(rule="line-model")
+    assert fallen["before"].is_in(FURNITURE.splitlines()).any()
+    assert fallen["probability"].is_not_null().all()
 
 
 def test_furniture_that_no_rule_knows_goes_with_furniture_that_one_does(tmp_path):

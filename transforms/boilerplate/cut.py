@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import polars as pl
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from reinschrift.transforms.boilerplate.characters import Bools, Floats, Ints
+    from reinschrift.transforms.boilerplate.roles import Scores
 
 PROBABILITY_UNITS = 1 << 20
 NEVER = 2.0  # a share that no page has
@@ -37,10 +39,13 @@ class Profile:
 # The rule itself never asks for more than one half.
 PROFILES = {
     "precision": Profile(lowest=0.5, highest=0.5, clean_share=0.995),
-    "balanced": Profile(lowest=0.1, highest=0.45, clean_share=0.985),
+    "balanced": Profile(lowest=0.1, highest=0.4, clean_share=0.985),
     "recall": Profile(lowest=0.05, highest=0.25, clean_share=0.95),
 }
 CLEAN_THRESHOLD = 0.2
+# A page that is clean already, as the page model sees it, loses only what is surely furniture.
+MIN_CLEAN_PAGE = 0.5
+CLEAN_PAGE_THRESHOLD = 0.02
 
 
 def cut_at(threshold: float) -> Profile:
@@ -101,3 +106,22 @@ def keep_blocks(
         profile,
     )
     return np.asarray(probability, np.float32) >= threshold, threshold
+
+
+def keep_pages(scores: Scores, profile: str | Profile, gone: Bools | None = None) -> Bools:
+    """Whether to keep each block: each page is cut apart, and one that is clean loses next to nothing.
+
+    `gone`: blocks that are dropped anyway, which the page is cut without.
+    """
+    blocks = scores.blocks
+    if blocks.is_empty():
+        return np.zeros(0, np.bool_)
+    probability = blocks["probability"].to_numpy()
+    certain = probability if gone is None else np.where(gone, np.float32(0), probability)
+    keep, _ = keep_blocks(certain, blocks["words"].to_numpy(), blocks["page"].to_numpy(), profile)
+    bounds = PROFILES[profile] if isinstance(profile, str) else profile
+    if bounds.clean_share >= NEVER:
+        return keep
+    clean = scores.pages.filter(pl.col("clean") >= MIN_CLEAN_PAGE)["page"]
+    is_clean = blocks["page"].is_in(clean.implode()).to_numpy()
+    return np.where(is_clean, probability >= CLEAN_PAGE_THRESHOLD, keep)

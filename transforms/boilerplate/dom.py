@@ -113,10 +113,12 @@ class Containers:
         return children
 
 
-def join_trees(trees: Sequence[PageTree], lines: Lines) -> tuple[Containers, dict[str, Ints]]:
+def join_trees(
+    trees: Sequence[PageTree], places: Ints, lines: Lines
+) -> tuple[Containers, dict[str, Ints]]:
     """The containers of a batch, and the facts of its lines as `LINE_FACTS` names them.
 
-    `lines` were scanned from all lines of the trees' pages, in the same order.
+    `places`: where each scanned line stands among all lines of the trees, ascending.
     """
     sizes = np.array([len(tree.containers) for tree in trees])
     line_counts = np.array([len(tree.line_facts) for tree in trees])
@@ -138,11 +140,11 @@ def join_trees(trees: Sequence[PageTree], lines: Lines) -> tuple[Containers, dic
         signature=joined("signature") + first_row,
         page=np.repeat(np.arange(len(trees)), sizes),
         # Lines without a word were not scanned; a border there moves to the next line that was.
-        first_line=np.searchsorted(lines.row, joined("first_line") + first_line),
-        end_line=np.searchsorted(lines.row, end_line + first_line),
+        first_line=np.searchsorted(places, joined("first_line") + first_line),
+        end_line=np.searchsorted(places, end_line + first_line),
     )
     rows = [np.array(tree.line_facts, np.int64).reshape(-1, len(LINE_FACTS)) for tree in trees]
-    facts = dict(zip(LINE_FACTS, np.concatenate(rows)[lines.row].T, strict=True))
+    facts = dict(zip(LINE_FACTS, np.concatenate(rows)[places].T, strict=True))
     facts["container"] = facts["container"] + (np.cumsum(sizes) - sizes)[lines.page]
     return containers, facts
 
@@ -404,15 +406,37 @@ def tree_page_features(batch: Batch) -> Columns:
     return columns
 
 
-def dom_features(
-    trees: Sequence[PageTree], lines: Lines, measures: Measures, pages: Pages
-) -> tuple[list[str], Floats]:
-    """Names of the features and their matrix, one row a scanned line (float32).
+def whole_features(batch: Batch, linear: Ints) -> Columns:
+    """Linear scores of the list, table or other container that a line is part of, as a whole."""
+    lines_inside = np.maximum(1, batch.containers.end_line - batch.containers.first_line)
+    sums = [batch.inside(linear[:, column]) for column in range(linear.shape[1])]
+    columns: Columns = {}
+    for up in range(1, CHAIN_LENGTH):
+        at = batch.chain[up]
+        for column, total in enumerate(sums):
+            columns[f"whole_linear_{column}_{up}"] = (total / lines_inside)[at]
+    own = batch.containers.signature[batch.at]
+    _, means = _group_means(own, [*linear.T])
+    columns |= {f"alike_linear_{number}": mean for number, mean in enumerate(means)}
+    return columns
 
-    `trees`: one a page of the frame the lines were scanned from, in the same order.
+
+def tree_batch(
+    trees: Sequence[PageTree], places: Ints, lines: Lines, measures: Measures, pages: Pages
+) -> Batch:
+    """The lines of a batch with the trees around them: one tree a page, in the order of the pages.
+
+    `places`: where each scanned line stands among all lines of the trees, ascending.
     """
     assert len(NUMBERED_TAGS) < TAG_SPAN
-    batch = Batch(lines, pages, measures, *join_trees(trees, lines))
+    return Batch(lines, pages, measures, *join_trees(trees, places, lines))
+
+
+def tree_features(batch: Batch, linear: Ints) -> tuple[list[str], Floats]:
+    """Names of the features and their matrix, one row a scanned line (float32).
+
+    `linear`: the scores of the linear model, a row a line.
+    """
     columns: Columns = {
         **mark_features(batch),
         **block_features(batch),
@@ -422,10 +446,11 @@ def dom_features(
         **heading_features(batch),
         **link_windows(batch),
         **tree_page_features(batch),
+        **whole_features(batch, linear),
     }
     for name, share in DOMINANT_SHARES.items():
         columns |= dominant_features(batch, name, share)
-    matrix = np.empty((len(lines), len(columns)), np.float32)
+    matrix = np.empty((len(batch.lines), len(columns)), np.float32, order="F")
     for index, column in enumerate(columns.values()):
         matrix[:, index] = column
     return [*columns], matrix

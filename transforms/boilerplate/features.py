@@ -462,7 +462,7 @@ def line_features(
     windows = window_features(source_names, summed, pages)
     names = [*columns]
     names += [f"{window}_{name}" for window in windows for name in source_names]
-    matrix = np.empty((len(lines), len(names)), np.float32)
+    matrix = np.empty((len(lines), len(names)), np.float32, order="F")
     for index, column in enumerate(columns.values()):
         matrix[:, index] = column
     start = len(columns)

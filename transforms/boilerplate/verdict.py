@@ -1,12 +1,13 @@
-"""One verdict a block: where rule packs and line model meet.
+"""One verdict a block: where rule packs and the role model meet.
 
 The order, first wins:
 
 1. a keep-list, or a rule that keeps: the block stays, whatever all others say
 2. a rule that drops: a site's own pack before generic ones
-3. reader comments that a pack marked stay (or go, with `comments = "drop"`), whatever the model says
-4. the line model drops what lies below its page's threshold; it sees the page as it was read, and takes
-   what rules dropped for certain furniture. A page on which no rule fires is clean, and is not asked
+3. posts of readers, that a pack marked or the model knows, stay (or go, with `comments = "drop"`),
+   whatever the model thinks of them; on a forum page they are the text
+4. the model drops what lies below its page's threshold; it sees the page as it was read, and takes
+   what rules dropped for certain furniture. A page that is clean already loses next to nothing
 5. a rule that trims
 
 The verdict names the one that decided, and lists every rule that fired besides.
@@ -14,29 +15,44 @@ The verdict names the one that decided, and lists every rule that fired besides.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
 import polars as pl
 
-from reinschrift.transforms.boilerplate.model import keep_blocks, score_blocks
+from reinschrift.transforms.boilerplate.cut import keep_pages
+from reinschrift.transforms.boilerplate.role_names import GOING
+from reinschrift.transforms.boilerplate.roles import score_pages
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reinschrift.transforms.boilerplate.cut import Profile
+    from reinschrift.transforms.html.extract import PageContext
 
 MODEL_RULE = "line-model"
-MIN_PAGE_WORDS = 20
-MAX_ROUNDS = 8
-WORD = r"[\p{L}\p{N}_]+"
+POST_RULE = "comment"
+MIN_PAGE_WORDS = 20  # flat text of fewer says too little about itself
+MAX_ROUNDS = 6
+MIN_POST_SHARE = 0.5
+SURE = 0.25  # how near a probability lies to 0 or 1 that leaves little doubt
+MIN_TYPE_CONFIDENCE = 0.5
 NO_RULES = pl.lit([], dtype=pl.List(pl.String))
 NO_FALLS = pl.DataFrame(schema={"row": pl.UInt32, "page": pl.UInt32})
-# Words of English and German, for which there are generic packs; in names and lists they are rare.
-KNOWN_WORD = (
-    r"(?i)\b(?:the|of|and|to|in|is|that|for|with|on|are|by|from|"
-    r"der|die|und|das|den|von|zu|mit|ist|nicht|ein|eine|im|für|auf)\b"
+PAGE_VERDICTS = pl.Schema(
+    {
+        "page": pl.UInt32(),
+        "page_type": pl.String(),
+        "page_type_confidence": pl.Float32(),
+        "confidence": pl.Float32(),
+    }
 )
-MIN_KNOWN_WORD_SHARE = 0.015
-MAX_CLEAN_HIT_SHARE = 0.003  # a rule errs once in so many lines
+
+
+class Judged(NamedTuple):
+    """`blocks` with the verdict on each; `pages`: PAGE_VERDICTS of those the model was asked about."""
+
+    blocks: pl.DataFrame
+    pages: pl.DataFrame
 
 
 def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings of the verdict
@@ -45,14 +61,15 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
     comments: str,
     profile: str | Profile,
     use_model: bool,
-    trust_rules: bool,
-) -> pl.DataFrame:
+    contexts: Mapping[int, PageContext],
+) -> Judged:
     """What happens to each block.
 
-    In: BLOCKS, the HITS of the rules on them, and whether there are generic rules, so that their
-    silence says something of a page. Out: the same blocks with `text` and `start` after trims, `kind`,
-    and `action` (drop, edit, or null), `rule`, `also`, `probability`, `before` (the text as it came),
-    `offset` (where it stood), and `kept_by`, the rule or keep-list that holds it, null for most.
+    In: BLOCKS, the HITS of the rules on them, and what is known of HTML pages, by page; of HTML pages
+    without a context the model is not asked. Out: the same blocks with `text` and `start` after trims,
+    `kind`, and `action` (drop, edit, or null), `rule`, `also`, `role` and `role_share` (null where the
+    model was not asked), `probability`, `before` (the text as it came), `offset` (where it stood), and
+    `kept_by`, the rule or keep-list that holds it, null for most.
     """
     decided = _decide(hits, comments)
     undecided = blocks.drop("kept_by", strict=False)
@@ -62,19 +79,27 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
         before="text",
         offset="start",
         is_comment=pl.col("is_comment").fill_null(value=False),
-        probability=pl.lit(None, dtype=pl.Float32),
     )
     judged = _trim(judged)
+    pages = PAGE_VERDICTS.to_frame()
     if use_model:
-        judged = _ask_model(judged, profile, trust_rules)
+        judged, pages = _ask_model(judged, comments, profile, contexts)
+    else:
+        judged = judged.with_columns(
+            role=pl.lit(None, dtype=pl.String),
+            role_share=pl.lit(None, dtype=pl.Float32),
+            probability=pl.lit(None, dtype=pl.Float32),
+        )
     fired = pl.col("fired").fill_null(NO_RULES)
     decider = pl.coalesce("kept_by", "rule", pl.lit(""))
-    return judged.with_columns(
-        also=fired.list.set_difference(pl.concat_list(decider)).list.sort(),
-        extracted=pl.when(pl.col("kept_by").is_not_null())
-        .then(pl.lit(value=True))
-        .otherwise("extracted"),
-        kind=pl.when("is_comment").then(pl.lit("comment")).otherwise("kind"),
+    is_held = pl.col("kept_by").is_not_null()
+    return Judged(
+        judged.with_columns(
+            also=fired.list.set_difference(pl.concat_list(decider)).list.sort(),
+            extracted=pl.when(is_held).then(pl.lit(value=True)).otherwise("extracted"),
+            kind=pl.when("is_comment").then(pl.lit("comment")).otherwise("kind"),
+        ),
+        pages,
     )
 
 
@@ -105,84 +130,128 @@ def _decide(hits: pl.DataFrame, comments: str) -> pl.DataFrame:
     )
 
 
-def _ask_model(judged: pl.DataFrame, profile: str | Profile, trust_rules: bool) -> pl.DataFrame:
-    """Let the line model drop blocks of flat text that no rule dropped and no pack calls a comment.
+def _ask_model(
+    judged: pl.DataFrame,
+    comments: str,
+    profile: str | Profile,
+    contexts: Mapping[int, PageContext],
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Let the model drop blocks that no rule dropped and no pack calls a comment.
 
-    A page that lost lines is asked again as it now stands, until it loses no more: so cleaning
-    cleaned text changes nothing. Most pages rest at once, for what is left of them is clean.
+    Asked are the blocks of flat text, and of HTML pages with a context. A page of flat text that lost
+    lines is asked again as it now stands, until it loses no more: so cleaning cleaned text changes
+    nothing. Out: the blocks with `role`, `probability` and the verdict; what is known of their pages.
     """
     numbered = judged.with_row_index("row")
-    left = lines_to_ask(numbered.filter(pl.col("format") == "text"), trust_rules)
-    scores, fallen = [], []
-    for _ in range(MAX_ROUNDS):
-        scored, falls = _fall(left, profile)
-        scores.append(scored)
-        if falls.is_empty():
+    is_asked = (pl.col("format") == "text") | pl.col("page").is_in([*contexts])
+    numbered = numbered.drop("role", strict=False)
+    first = _fall(numbered.filter(is_asked), profile, contexts)
+    fallen = [first.fallen]
+    left, falls = first.asked.filter(pl.col("format") == "text"), first.fallen
+    for _ in range(MAX_ROUNDS - 1):
+        left = _as_it_stands(left, falls)
+        if left.is_empty():
             break
+        falls = _fall(left, profile, contexts).fallen
         fallen.append(falls)
-        left = (
-            left.join(falls, on="page", how="semi", maintain_order="left")
-            .join(falls, on="row", how="anti", maintain_order="left")
-            .filter(pl.col("action").ne_missing("drop"))
-            .with_columns(
-                pl.col("text").str.strip_chars(),
-                action=pl.lit(None, dtype=pl.String),
-                blank_before=pl.lit(0, dtype=pl.UInt32),
-            )
-            .pipe(lines_to_ask, trust_rules)
-        )
     gone = pl.concat([NO_FALLS, *fallen]).select("row", falls=pl.lit(value=True))
     falls_now = pl.col("falls").fill_null(value=False)
-    return (
-        numbered.join(scores[0], on="row", how="left", maintain_order="left")
+    joined = (
+        numbered.join(first.scored, on="row", how="left", maintain_order="left")
         .join(gone, on="row", how="left", maintain_order="left")
         .with_columns(
-            probability="scored",
             action=pl.when(falls_now).then(pl.lit("drop")).otherwise("action"),
             rule=pl.when(falls_now).then(pl.lit(MODEL_RULE)).otherwise("rule"),
         )
-        .drop("row", "scored", "falls")
+        .drop("row", "falls")
+        .pipe(_judge_posts, first.pages, comments)
+    )
+    return joined, _page_verdicts(joined, first.pages)
+
+
+def _judge_posts(joined: pl.DataFrame, pages: pl.DataFrame, comments: str) -> pl.DataFrame:
+    """Posts that only the model knows: comments, but on the pages of forums, whose text they are."""
+    forums = pages.filter(pl.col("page_type") == "forum")["page"]
+    is_known = (pl.col("role") == "post") & (pl.col("role_share") >= MIN_POST_SHARE)
+    is_named = (pl.col("kind") == "comment") & ~pl.col("role").is_in(GOING)
+    is_post = is_known | is_named
+    is_other = ~pl.col("page").is_in(forums.implode())
+    is_comment = (is_post & is_other).fill_null(value=False)
+    by_rule = (pl.col("action") == "drop").fill_null(value=False) & (pl.col("rule") != MODEL_RULE)
+    found = is_comment & ~by_rule & pl.col("kept_by").is_null()
+    goes = found & (comments == "drop")
+    stays = found & (pl.col("rule") == MODEL_RULE).fill_null(value=False) & (comments != "drop")
+    return joined.with_columns(
+        is_comment=pl.col("is_comment") | found,
+        action=pl.when(goes).then(pl.lit("drop")).when(stays).then(None).otherwise("action"),
+        rule=pl.when(goes).then(pl.lit(POST_RULE)).when(stays).then(None).otherwise("rule"),
     )
 
 
-def lines_to_ask(lines: pl.DataFrame, trust_rules: bool) -> pl.DataFrame:
-    """Lines of the pages about which the model has something to say.
+def _page_verdicts(joined: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
+    """PAGE_VERDICTS: `confidence` is the share of words about which nothing leaves a doubt.
 
-    In: `page`, `text`, `action` (null where no rule fired), and whether generic rules were tried.
-
-    Pages of a few words say too little about themselves. Pages in a language that the generic packs
-    know, on which no rule finds any furniture, are clean: of 1,500 English and German pages as they
-    were scraped a rule fires on all but one in a hundred, of 500 with the furniture taken out on one in
-    twelve (docs/model-card.md).
+    Doubtful is a line whose probability is far from 0 and 1, one that a rule drops and the model would
+    keep, and a post on a page of which it is not sure what kind it is.
     """
-    pages = lines.group_by("page").agg(
-        words=pl.col("text").str.count_matches(WORD).sum(),
-        hit_share=pl.col("action").is_not_null().mean(),
+    by_rule = (pl.col("action") == "drop").fill_null(value=False) & (pl.col("rule") != MODEL_RULE)
+    unsure = (pl.col("probability") > SURE) & (pl.col("probability") < 1 - SURE)
+    disputed = by_rule & (pl.col("probability") >= 1 - SURE)
+    untyped = (pl.col("role") == "post") & (pl.col("page_type_confidence") < MIN_TYPE_CONFIDENCE)
+    words = pl.col("words").fill_null(0)
+    sure = (
+        joined.join(pages, on="page", maintain_order="left")
+        .group_by("page", maintain_order=True)
+        .agg(
+            sure=words.filter(~(unsure | disputed | untyped)).sum().cast(pl.Float64),
+            words=words.sum().cast(pl.Float64),
+        )
     )
-    silent = pages.filter(pl.col("words") < MIN_PAGE_WORDS).select("page")
-    unhit = pages.filter((pl.col("hit_share") <= MAX_CLEAN_HIT_SHARE) & trust_rules)
-    known = pl.col("text").str.count_matches(KNOWN_WORD).sum()
-    clean = (
-        lines.join(unhit, on="page")
-        .group_by("page")
-        .agg(share=known / pl.col("words").first())
-        .filter(pl.col("share") >= MIN_KNOWN_WORD_SHARE)
-        .select("page")
+    confidence = pl.col("sure") / pl.max_horizontal("words", 1)
+    known = pages.join(sure, on="page", how="left", maintain_order="left")
+    return known.select(
+        "page", "page_type", "page_type_confidence", confidence=confidence.cast(pl.Float32)
     )
-    return lines.join(pl.concat([silent, clean]), on="page", how="anti", maintain_order="left")
 
 
-def _fall(pages: pl.DataFrame, profile: str | Profile) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Ask the model once. Out: `row` and `scored` of all lines; `row` and `page` of those that fall."""
-    probability = score_blocks(pages)
-    is_dropped = (pages["action"] == "drop").fill_null(value=False).to_numpy()
-    words = pages["text"].str.count_matches(WORD).to_numpy()
-    certain = np.where(is_dropped, np.float32(0), probability)
-    keep, _ = keep_blocks(certain, words, pages["page"].to_numpy(), profile)
-    stays = pages["is_comment"] | pages["kept_by"].is_not_null()
-    falls = pl.Series(~keep & ~is_dropped, dtype=pl.Boolean) & ~stays
-    scored = pages.select("row", scored=pl.Series(probability, dtype=pl.Float32))
-    return scored, pages.filter(falls).select("row", "page")
+def _as_it_stands(left: pl.DataFrame, falls: pl.DataFrame) -> pl.DataFrame:
+    """The pages that lost lines, without the lines they lost and without what rules dropped."""
+    return (
+        left.join(falls, on="page", how="semi", maintain_order="left")
+        .join(falls, on="row", how="anti", maintain_order="left")
+        .filter(pl.col("action").ne_missing("drop"))
+        .with_columns(
+            pl.col("text").str.strip_chars(),
+            action=pl.lit(None, dtype=pl.String),
+            blank_before=pl.lit(0, dtype=pl.UInt32),
+            block=pl.int_range(pl.len(), dtype=pl.UInt32).over("page"),
+        )
+    )
+
+
+class _Asked(NamedTuple):
+    """What the model was asked, what it says of lines and pages, and which lines fall."""
+
+    asked: pl.DataFrame
+    scored: pl.DataFrame
+    pages: pl.DataFrame
+    fallen: pl.DataFrame
+
+
+def _fall(lines: pl.DataFrame, profile: str | Profile, contexts: Mapping[int, PageContext]) -> _Asked:
+    """Ask the model once."""
+    scores = score_pages(lines, contexts)
+    is_dropped = (lines["action"] == "drop").fill_null(value=False)
+    keep = pl.Series(keep_pages(scores, profile, is_dropped.to_numpy()), dtype=pl.Boolean)
+    # What a pack calls a comment stays, but for the names, dates and buttons around it.
+    words = pl.col("words").sum().over("page")
+    is_long = scores.blocks.select(words >= MIN_PAGE_WORDS).to_series() | (lines["format"] != "text")
+    is_around = scores.blocks["role"].is_in(GOING) & (scores.blocks["role_share"] >= MIN_POST_SHARE)
+    stays = (lines["is_comment"] & ~is_around) | lines["kept_by"].is_not_null()
+    falls = is_long & ~keep & ~is_dropped & ~stays
+    said = scores.blocks.select("role", "role_share", "probability", "words")
+    scored = lines.select("row").hstack(said)
+    return _Asked(lines, scored, scores.pages, lines.filter(falls).select("row", "page"))
 
 
 def _trim(judged: pl.DataFrame) -> pl.DataFrame:

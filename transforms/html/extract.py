@@ -9,13 +9,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import astuple
+from dataclasses import astuple, dataclass
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from reinschrift.transforms.errors import CpuLimitError
+from reinschrift.transforms.html.declared import NOTHING_DECLARED, Declared
 from reinschrift.transforms.html.flatten import MAX_TREE_DEPTH, FlatPage, flatten_html, flatten_tag_soup
 from reinschrift.transforms.html.metadata import Metadata
+
+if TYPE_CHECKING:
+    from reinschrift.transforms.html.page_tree import PageTree
 
 MAX_EXTRACTOR_DEPTH = 256  # libxml2 cuts deeper trees off, and recursion over them may crash
 MIN_COVERED_SHARE = 0.7
@@ -68,6 +73,14 @@ def _is_covered(
     return sum(covered) >= MIN_COVERED_SHARE * len(words)
 
 
+@dataclass(frozen=True)
+class PageContext:
+    """What is known of an HTML page besides its lines: the tree around them, what the page declares."""
+
+    tree: PageTree
+    declared: Declared = NOTHING_DECLARED
+
+
 METADATA_FIELDS = tuple(Metadata.__dataclass_fields__)
 LINES_SCHEMA: pl.Schema = pl.Schema(
     {
@@ -83,7 +96,6 @@ LINES_SCHEMA: pl.Schema = pl.Schema(
 
 
 Extractor = Callable[[str], str | None]
-BlockJudge = Callable[["list[FlatPage]"], "list[list[bool]]"]
 # Limits the work on the page of this number; entering or leaving it may raise CpuLimitError.
 Watch = Callable[[int], AbstractContextManager[None]]
 
@@ -96,24 +108,26 @@ def no_limit(_page: int) -> AbstractContextManager[None]:
 def flatten_pages(
     records: pl.DataFrame,
     extractor: Extractor | None,
-    judge: BlockJudge | None = None,
+    contexts: dict[int, PageContext] | None = None,
     watch: Watch = no_limit,
 ) -> pl.DataFrame:
-    """Flatten HTML records, and ask the extractor, or else the judge of blocks, about each.
+    """Flatten HTML records, and ask the extractor about each, or else note what stands around the lines.
 
     In: `page`, `content` (HTML). Out: one row a page, LINES_SCHEMA: `lines`, a `kinds` and an
     `extracted` verdict for each (null where there is none), METADATA_FIELDS, `origin` of text that
     only a script would show, and in `skipped` why the extractor was not asked or did not answer, or
-    why the page was read by its tags alone.
+    why the page was read by its tags alone. Where `contexts` is given, no extractor is asked, and the
+    context of each page is put there.
     """
     contents = list(zip(records["page"].to_list(), records["content"].to_list(), strict=True))
     flattened = [
-        _flatten(number, content, watch, with_tree=judge is not None) for number, content in contents
+        _flatten(number, content, watch, with_tree=contexts is not None) for number, content in contents
     ]
     pages = [page for page, _ in flattened]
-    verdicts: list[list[bool] | None]
-    if judge is not None:
-        verdicts = list(judge(pages))
+    verdicts: list[list[bool] | None] = [None] * len(pages)
+    if contexts is not None:
+        numbers = records["page"].to_list()
+        contexts |= {n: PageContext(p.tree, p.declared) for n, p in zip(numbers, pages, strict=True)}
         skipped = [reason or _missing_tree(page) for page, reason in flattened]
     else:
         answers = [
@@ -143,7 +157,7 @@ def _flatten(number: int, html: str, watch: Watch, *, with_tree: bool) -> tuple[
 
 
 def _missing_tree(page: FlatPage) -> str | None:
-    """Why the judge of blocks saw no tree."""
+    """Why the model of HTML sees no tree."""
     if page.depth > MAX_TREE_DEPTH:
         return f"nested {page.depth} deep, more than {MAX_TREE_DEPTH}: judged by its text alone"
     return None

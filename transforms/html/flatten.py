@@ -16,8 +16,15 @@ from typing import TYPE_CHECKING
 
 from selectolax.lexbor import LexborHTMLParser
 
+from reinschrift.transforms.html.declared import NOTHING_DECLARED, Declared, read_declared
 from reinschrift.transforms.html.hidden_text import find_hidden_text, looks_like_html
-from reinschrift.transforms.html.metadata import NO_METADATA, Metadata, read_metadata
+from reinschrift.transforms.html.metadata import (
+    NO_METADATA,
+    Metadata,
+    json_ld_values,
+    meta_tags,
+    read_metadata,
+)
 from reinschrift.transforms.html.page_tree import MAX_CACHED_NAMES, NoTree, PageTree
 
 if TYPE_CHECKING:
@@ -126,6 +133,7 @@ class FlatPage:
     tree: PageTree
     metadata: Metadata = NO_METADATA
     origin: str | None = None
+    declared: Declared = NOTHING_DECLARED
 
 
 def flatten_html(html: str, *, with_tree: bool = True) -> FlatPage:
@@ -138,18 +146,21 @@ def flatten_html(html: str, *, with_tree: bool = True) -> FlatPage:
     if depth > MAX_TREE_DEPTH or _would_stall(html):
         return flatten_tag_soup(html, depth)
     tree = LexborHTMLParser(html)
-    metadata = read_metadata(tree)
+    meta, json_values = meta_tags(tree), json_ld_values(tree)
+    metadata = read_metadata(tree, meta, json_values)
+    declared = read_declared(tree, html, json_values, meta) if with_tree else NOTHING_DECLARED
     page = _Flattener(HIDDEN_TAGS, with_tree=with_tree).flatten(tree)
     shown = _size(page)
     if shown < MIN_VISIBLE_CHARS and "<noscript" in html:
         unhidden = _Flattener(HIDDEN_TAGS - {"noscript"}, with_tree=with_tree).flatten(tree)
         if _size(unhidden) > 2 * shown:
-            return replace(unhidden, metadata=metadata, origin="noscript")
+            return replace(unhidden, metadata=metadata, declared=declared, origin="noscript")
     if shown < MIN_VISIBLE_CHARS or '"articleBody"' in html:
         hidden = [line for text in find_hidden_text(tree) for line in _text_lines(text)]
         if sum(map(len, hidden)) > 2 * shown:
-            return replace(_with_lines(page, hidden), metadata=metadata, origin="script data")
-    return replace(page, metadata=metadata)
+            found = _with_lines(page, hidden)
+            return replace(found, metadata=metadata, declared=declared, origin="script data")
+    return replace(page, metadata=metadata, declared=declared)
 
 
 def _size(page: FlatPage) -> int:

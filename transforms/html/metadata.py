@@ -58,10 +58,18 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
-def read_metadata(tree: LexborHTMLParser) -> Metadata:
-    """What the head of a page, its JSON-LD and its first `time` say."""
-    meta = _meta_tags(tree)
-    things = [thing for thing in json_ld(tree) if _is_article(thing)]
+def read_metadata(
+    tree: LexborHTMLParser,
+    meta: Mapping[str, Sequence[str]] | None = None,
+    json_values: Sequence[object] | None = None,
+) -> Metadata:
+    """What the head of a page, its JSON-LD and its first `time` say.
+
+    `meta` and `json_values` are those of `meta_tags` and `json_ld_values`, where known already.
+    """
+    meta = meta_tags(tree) if meta is None else meta
+    values = json_ld_values(tree) if json_values is None else json_values
+    things = [thing for value in values for thing in _objects(value, 0) if _is_article(thing)]
     element, heading = tree.css_first("title"), tree.css_first("h1")
     title = _first(
         *_values(meta, TITLE_KEYS),
@@ -99,12 +107,19 @@ def _in_path(url: str | None) -> str | None:
 
 def json_ld(tree: LexborHTMLParser) -> Iterator[dict[str, Any]]:
     """Every JSON object in the JSON-LD of a page, outer ones first; broken JSON is passed over."""
+    for value in json_ld_values(tree):
+        yield from _objects(value, 0)
+
+
+def json_ld_values(tree: LexborHTMLParser) -> list[object]:
+    """The JSON-LD of a page, one value a script; broken JSON is passed over."""
+    values: list[object] = []
     for script in tree.css('script[type="application/ld+json"]'):
         try:
-            value = json.loads(script.text(), strict=False)
+            values.append(json.loads(script.text(), strict=False))
         except (ValueError, RecursionError):
             continue
-        yield from _objects(value, 0)
+    return values
 
 
 def _objects(value: object, depth: int) -> Iterator[dict[str, Any]]:
@@ -123,7 +138,7 @@ def _is_article(thing: Mapping[str, object]) -> bool:
     return bool(ARTICLE_TYPES.search(str(thing.get("@type", ""))))
 
 
-def _meta_tags(tree: LexborHTMLParser) -> dict[str, list[str]]:
+def meta_tags(tree: LexborHTMLParser) -> dict[str, list[str]]:
     """Contents of the meta tags by name, property or itemprop, in lower case."""
     found: dict[str, list[str]] = {}
     for tag in tree.css("meta[content]"):

@@ -81,6 +81,16 @@ NAME_PATTERNS = {
     "call": r"hero|cta|jumbotron|call-to|action",
     "story": r"article|story|post|entry|blog|news|artikel|beitrag",
     "content": r"content|main|body|text|copy|paragraph|primary|page\b|wrapper|container|inhalt",
+    "facts": r"ingredient|zutat|nutri|n(?:ä|ae)hrwert|spec[-_s]|specific|attribut|propert|merkmal"
+    r"|datasheet|technical|infobox|\bfacts?\b|steckbrief|opening|(?:ö|oe)ffnungs|biblio|isbn|recipe"
+    r"|rezept",
+    "votes": r"vote|\breply|replies|\blike|\brank|karma|reput|signatur|quote-|report|permalink|antwort"
+    r"|\bbadge|user-?info|post-?(?:meta|head|foot|count)"
+    r"|comment-?(?:meta|author|date|head|foot|reply)",
+    "posts": r"post-?(?:body|text|content)|comment-?(?:content|body|text)|bbcode"
+    r"|message-?(?:body|content|text)|(?:review|answer)-?(?:text|body|content)",
+    "prop": r"^(?:name|headline|description|recipeingredient|recipeinstructions|articlebody|reviewbody"
+    r"|text)$",
     "part": r"accordion|tabs?\b|panel|section|elementor|block|module|component",
 }
 # One bit each: the group of an element's tag, then what its names say.

@@ -25,8 +25,8 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
         options.comments,
         options.cut,
         options.line_model,
-        context.rules.has_generic,
-    )
+        working.contexts,
+    ).blocks
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
     touched = judged.filter(is_drop | is_trim).with_columns(after=pl.when(is_trim).then("text"))
@@ -35,7 +35,7 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     )
     kept = judged.filter(~is_drop.fill_null(value=False))
     actions = pl.concat([block_actions(touched), block_actions(held)])
-    return Outcome(Working(pages, BLOCKS.conform(kept)), actions)
+    return Outcome(replace(working, pages=pages, units=BLOCKS.conform(kept)), actions)
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:
@@ -43,6 +43,7 @@ def drop_unextracted(working: Working, context: Context) -> Outcome:
     is_comment = pl.col("kind") == "comment"
     is_unwanted = is_comment & (pl.col("format") == "html") & (context.options.comments == "drop")
     is_left_out = ~pl.col("extracted").fill_null(value=True) & ~is_comment
+    is_unwanted &= ~pl.col("page").is_in([*working.contexts])
     is_drop = (is_left_out | is_unwanted) & pl.col("kept_by").is_null()
     actions = working.units.filter(is_drop).with_columns(
         rule=pl.when(is_unwanted).then(pl.lit("comment")).otherwise(pl.lit(context.options.extractor)),

@@ -13,18 +13,20 @@ from reinschrift.transforms.pipeline.working import Working
 from reinschrift.transforms.text.urls import url_key
 
 if TYPE_CHECKING:
-    from reinschrift.transforms.html.extract import BlockJudge, Extractor, Watch
+    from reinschrift.transforms.html.extract import Extractor, PageContext, Watch
 
 
 def cut_pages(
     records: pl.DataFrame,
     extractor: Extractor | None,
-    judge: BlockJudge | None = None,
     watch: Watch = no_limit,
+    *,
+    with_contexts: bool = False,
 ) -> tuple[Working, pl.DataFrame]:
     """Cut records into blocks. Out: pages and raw blocks, and notes on pages for the ledger."""
     is_html = pl.col("format") == "html"
-    flat = flatten_pages(records.filter(is_html), extractor, judge, watch)
+    contexts: dict[int, PageContext] | None = {} if with_contexts else None
+    flat = flatten_pages(records.filter(is_html), extractor, contexts, watch)
     html_lines = (
         flat.select("page", raw="lines", kind="kinds", extracted="extracted")
         .filter(pl.col("raw").list.len() > 0)
@@ -42,7 +44,8 @@ def cut_pages(
         .join(records.select("page", "format"), on="page", how="left", maintain_order="left")
         .with_columns(kind=pl.coalesce("kind", guess_kind()))
     )
-    return Working(_describe_pages(records, flat, blocks), blocks), _page_notes(records, flat)
+    pages = _describe_pages(records, flat, blocks)
+    return Working(pages, blocks, contexts or {}), _page_notes(records, flat)
 
 
 def _describe_pages(records: pl.DataFrame, flat: pl.DataFrame, blocks: pl.DataFrame) -> pl.DataFrame:

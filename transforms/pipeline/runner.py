@@ -6,12 +6,10 @@ Skipping, counting and the ledger are done here: a step only says what goes on a
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reinschrift.transforms.boilerplate.html_model import keep_lines
 from reinschrift.transforms.contracts import PAGES, UNITS
 from reinschrift.transforms.html.extract import no_limit
 from reinschrift.transforms.pipeline.counting import count_step
@@ -22,8 +20,8 @@ from reinschrift.transforms.repeats.near import describe_pages
 from reinschrift.transforms.steps import READ_STEPS
 
 if TYPE_CHECKING:
-    from reinschrift.transforms.html.extract import BlockJudge, Extractor, Watch
-    from reinschrift.transforms.pipeline.working import Context, Options, Working
+    from reinschrift.transforms.html.extract import Extractor, Watch
+    from reinschrift.transforms.pipeline.working import Context, Working
     from reinschrift.transforms.steps import Step
 
 
@@ -59,7 +57,8 @@ def read_stage(
     if "boilerplate" in options.skip:
         extractor = None
     cut, *steps = READ_STEPS
-    working, notes = cut_pages(records, extractor, _block_judge(options), watch)
+    with_contexts = options.extractor == "blocks" and "boilerplate" not in options.skip
+    working, notes = cut_pages(records, extractor, watch, with_contexts=with_contexts)
     pages = records.select("page")
     counts = [count_step(pages, cut, working.units, working.units, "raw", notes)]
     done = []
@@ -92,10 +91,3 @@ def _run(step: Step, working: Working, context: Context) -> Outcome:
     assert not isinstance(function, str)
     outcome: Outcome = function(working, context)
     return Outcome(outcome.working, outcome.actions.with_columns(step=pl.lit(step.name)))
-
-
-def _block_judge(options: Options) -> BlockJudge | None:
-    """The model of HTML blocks, where it is asked."""
-    if options.extractor == "blocks" and "boilerplate" not in options.skip:
-        return partial(keep_lines, profile=options.cut)
-    return None

@@ -12,9 +12,12 @@ from reinschrift.transforms.contracts import ACTIONS_TAKEN
 from reinschrift.transforms.privacy import Masks
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from reinschrift.transforms.boilerplate.cut import Profile
     from reinschrift.transforms.boilerplate.packs import Pack
     from reinschrift.transforms.boilerplate.rules import RuleBook
+    from reinschrift.transforms.html.extract import PageContext
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,14 @@ class Options:
 
 @dataclass(frozen=True)
 class Working:
-    """What a step works on: the pages, and their blocks (sentences, once they are split)."""
+    """What a step works on: the pages, and their blocks (sentences, once they are split).
+
+    `contexts`: what is known of HTML pages besides their lines, by page, for the model of HTML.
+    """
 
     pages: pl.DataFrame
     units: pl.DataFrame
+    contexts: Mapping[int, PageContext] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
