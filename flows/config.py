@@ -81,7 +81,11 @@ class Settings(BaseSettings):
     skip: Annotated[tuple[str, ...], NoDecode] = setting(
         (), description="steps to leave out", affects="read", unit="list"
     )
-    comments: Literal["keep", "drop"] = setting("keep", description="reader comments", affects="read")
+    comments: Literal["auto", "keep", "drop"] = setting(
+        "auto",
+        description="posts of readers; auto: text on forum pages, elsewhere a column of their own",
+        affects="read",
+    )
     packs: Annotated[tuple[Path, ...], NoDecode] = setting(
         (), description="your rule packs: TOML files or folders", affects="read", unit="paths"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from reinschrift.transforms.boilerplate.role_names import PAGE_TYPES, ROLES
 from reinschrift.transforms.quality.signals import SIGNALS
 
 if TYPE_CHECKING:
@@ -76,6 +77,9 @@ _START = Column("start", pl.UInt32, "first code point in the page's text after r
 _END = Column("end", pl.UInt32, "code point after the last, in the page's text after repair")
 _KIND = Column("kind", pl.String, " | ".join(KINDS))
 _KEPT_BY = Column("kept_by", pl.String, "rule or keep-list that holds the block, whatever drops", True)
+_ROLE = Column(
+    "role", pl.String, f"what the models take the block for: {' | '.join(ROLES)}; null: not asked", True
+)
 _DOCUMENT_ID = Column("document_id", pl.String, "documents.id of the page")
 
 _PAGE_FACTS = (
@@ -93,6 +97,14 @@ _PAGE_FACTS = (
     Column("site_name", pl.String, "name of the site, from the HTML", nullable=True),
     Column("format", pl.String, "text | html"),
     Column("encoding", pl.String, "the encoding it was read with"),
+    Column("page_type", pl.String, f"{' | '.join(PAGE_TYPES)}; null: no model was asked", True),
+    Column("page_type_confidence", pl.Float32, "how sure the model is of page_type", True),
+    Column(
+        "confidence",
+        pl.Float32,
+        "share of the page's words on which models, rules and page type leave no doubt",
+        True,
+    ),
 )
 
 _PAGE_LANGUAGES = (
@@ -165,6 +177,7 @@ BLOCKS = Table(
         Column("format", pl.String, "text | html"),
         Column("extracted", pl.Boolean, "the extractor's verdict; null where it gave none", True),
         _KEPT_BY,
+        _ROLE,
     ),
     key=("page", "block"),
 )
@@ -186,6 +199,7 @@ UNITS = Table(
         Column("repeatable", pl.Boolean, "long enough, and of a kind, to count as a repeat"),
         Column("hash_high", pl.UInt64, "64 more bits of it, where key_bits = 128", nullable=True),
         _KEPT_BY,
+        _ROLE,
     ),
     key=("page", "block", "sentence"),
 )
@@ -213,7 +227,8 @@ _VERDICT = (
     Column("before", pl.String, "text before the action"),
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
     Column("pages", pl.UInt32, "for a template: on how many pages of its site it stood", nullable=True),
-    Column("probability", pl.Float32, "the line model's P(content), where it was asked", nullable=True),
+    _ROLE,
+    Column("probability", pl.Float32, "the model's P(content), where it was asked", nullable=True),
     Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", nullable=True),
 )
 
@@ -241,6 +256,7 @@ DOCUMENTS = Table(
         Column("duplicate_cluster", pl.String, "documents.id of the first of its cluster", True),
         Column("duplicate_cluster_size", pl.UInt32, "pages of the cluster, with those dropped", True),
         Column("text", pl.String, "the kept blocks, one a line"),
+        Column("comments", pl.String, "posts of readers, one a line, where they are not the text", True),
         Column("n_chars", pl.UInt32, "code points of text"),
         Column("n_words", pl.UInt32, "words of text"),
         Column("n_blocks", pl.UInt32, "blocks of text"),
@@ -266,6 +282,7 @@ SENTENCES = Table(
         _START,
         _END,
         _KIND,
+        _ROLE,
         Column("language", pl.String, "language of the block, ISO 639, or und"),
         Column("text", pl.String, "the sentence"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),

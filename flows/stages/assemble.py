@@ -94,7 +94,9 @@ def _publish_pages(
     removed, index = index.filter(is_removed), index.filter(~is_removed)
     pages = _mark_clusters(_rows_of(corpus, stages, index, PAGES), settings)
     units = _rows_of(corpus, stages, index, UNITS)
-    judged = _judge_units(units, verdicts, marks=marks)
+    judged = _judge_units(units, verdicts, marks=marks).join(
+        pages.select("page_no", "page_type"), on="page_no", how="left", maintain_order="left"
+    )
     kept, gone = judged.filter(pl.col("step").is_null()), judged.filter(pl.col("step").is_not_null())
     singly = gone.filter(pl.col("rule").is_not_null())
     whole = _whole_pages(gone.filter(pl.col("rule").is_null()))
@@ -231,7 +233,7 @@ def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Tabl
 
 def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """One row a page that has text left: its kept blocks, one a line, and what they measure."""
-    texts = join_texts(kept, "page_no")
+    texts = join_texts(kept, "page_no", asides=settings.comments == "auto")
     documents = pages.join(texts, on="page_no", maintain_order="left").rename({"document_id": "id"})
     if settings.quality == "off" or "quality" in settings.skip:
         text = pl.col("text")

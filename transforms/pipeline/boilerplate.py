@@ -19,14 +19,14 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     lines = context.rules.key_lines(working.units)
     pages = context.rules.recognise(lines, working.pages)
     hits = context.rules.find_hits(lines, working.pages)
-    judged = judge_blocks(
+    judged, found = judge_blocks(
         working.units,
         hits,
         options.comments,
         options.cut,
         options.line_model,
         working.contexts,
-    ).blocks
+    )
     is_drop = pl.col("action") == "drop"
     is_trim = pl.col("action") == "edit"
     touched = judged.filter(is_drop | is_trim).with_columns(after=pl.when(is_trim).then("text"))
@@ -35,7 +35,10 @@ def strip_boilerplate(working: Working, context: Context) -> Outcome:
     )
     kept = judged.filter(~is_drop.fill_null(value=False))
     actions = pl.concat([block_actions(touched), block_actions(held)])
-    return Outcome(replace(working, pages=pages, units=BLOCKS.conform(kept)), actions)
+    known = pages.drop(found.columns[1:], strict=False).join(
+        found, on="page", how="left", maintain_order="left"
+    )
+    return Outcome(replace(working, pages=known, units=BLOCKS.conform(kept)), actions)
 
 
 def drop_unextracted(working: Working, context: Context) -> Outcome:

@@ -38,20 +38,35 @@ def drop_documents(working: Working, context: Context) -> Outcome:
     return Outcome(replace(working, units=kept), page_actions(actions))
 
 
-def join_texts(units: pl.DataFrame, page: str) -> pl.DataFrame:
+def join_texts(units: pl.DataFrame, page: str, *, asides: bool = False) -> pl.DataFrame:
     """Put sentences together again: the blocks of a page, one a line.
 
-    In: UNITS with the column `page` names, in order. Out: one row a page, `text`, `n_blocks`,
-    `n_sentences`.
+    In: UNITS with the column `page` names, in order; for `asides` with `page_type` besides. Out: one row
+    a page, `text`, `comments`, `n_blocks` of the text, `n_sentences` of both. With `asides`, posts go to
+    `comments` unless they are the text: on the pages of forums, and where nothing else is left.
     """
     is_first = pl.col("sentence") == pl.col("sentence").first()
     is_code = pl.col("kind") == "code"
     lead = pl.when(~is_first | is_code).then("lead").otherwise(pl.lit(""))
     blocks = units.group_by(page, "block", maintain_order=True).agg(
-        text=pl.concat_str(lead, "text").str.join(""), n_sentences=pl.len()
+        text=pl.concat_str(lead, "text").str.join(""),
+        n_sentences=pl.len(),
+        is_aside=_is_aside().first() if asides else pl.lit(value=False),
     )
-    return blocks.group_by(page, maintain_order=True).agg(
-        text=pl.col("text").str.join("\n"),
-        n_blocks=pl.len(),
-        n_sentences=pl.col("n_sentences").sum(),
+    is_aside = pl.col("is_aside") & ~pl.col("is_aside").all().over(page)
+    return (
+        blocks.with_columns(is_aside)
+        .group_by(page, maintain_order=True)
+        .agg(
+            text=pl.col("text").filter(~pl.col("is_aside")).str.join("\n"),
+            comments=pl.col("text").filter("is_aside").str.join("\n"),
+            n_blocks=(~pl.col("is_aside")).sum(),
+            n_sentences=pl.col("n_sentences").sum(),
+        )
+        .with_columns(comments=pl.when(pl.col("comments") != "").then("comments"))
     )
+
+
+def _is_aside() -> pl.Expr:
+    """Posts of readers on a page of which they are not the text."""
+    return (pl.col("kind") == "comment") & pl.col("page_type").ne_missing("forum")

@@ -26,7 +26,7 @@ class Options:
 
     packs: tuple[Pack, ...] = ()
     skip: frozenset[str] = frozenset()
-    comments: Literal["keep", "drop"] = "keep"
+    comments: Literal["auto", "keep", "drop"] = "auto"
     line_model: bool = True
     profile: str = "balanced"
     threshold: float | None = None
