@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -12,7 +13,9 @@ from rich.console import Console
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
-    from reinschrift.expectations.gate import Verdict
+    from collections.abc import Iterator
+
+    from reinschrift.expectations.report import Result
     from reinschrift.flows.config import Settings
     from reinschrift.flows.run import Report
 
@@ -44,6 +47,7 @@ Strict = Annotated[bool | None, typer.Option("--strict", help="fail on quarantin
 Publish = Annotated[str | None, typer.Option(help="a store to publish to as well: s3://bucket/prefix")]
 Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
 Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
+Json = Annotated[Path | None, typer.Option("--json", help="write all of it as JSON")]
 
 
 def _settings(config: Path | None, **flags: Any) -> Settings:
@@ -54,14 +58,27 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
     return load_settings(config, **{k: tuple(v) if isinstance(v, list) else v for k, v in given.items()})
 
 
-def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:
-    from reinschrift.expectations.report import summarise
+def _finish(report: Report, *paths: Path | None) -> NoReturn:
     from reinschrift.flows.face.console import show_report
 
     show_report(report, Console())
-    text = summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine)
-    _write_reports(report.verdict, text, junit, summary)
+    _write_reports(report.result, *paths)
     raise typer.Exit(report.exit_code)
+
+
+@contextmanager
+def _reported(*paths: Path | None) -> Iterator[None]:
+    """A run that finds nothing to read is reported, too, before its error ends the command."""
+    from reinschrift.expectations.report import NOTHING_TO_READ, Result
+    from reinschrift.expectations.verdict import Verdict
+    from reinschrift.flows.run import NothingToReadError, UnreadableError
+
+    try:
+        yield
+    except (NothingToReadError, UnreadableError) as error:
+        message = f"{error.message}: {error.remedy}" if error.remedy else error.message
+        _write_reports(Result(NOTHING_TO_READ, Verdict([]), "", message=message), *paths)
+        raise
 
 
 def _check_folders(*paths: Path | None) -> None:
@@ -71,14 +88,18 @@ def _check_folders(*paths: Path | None) -> None:
             raise ReinschriftError(f"{path}: there is no folder {path.parent}", "make it first")
 
 
-def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Path | None) -> None:
-    from reinschrift.expectations.report import write_junit
+def _write_reports(
+    result: Result, junit: Path | None = None, summary: Path | None = None, told: Path | None = None
+) -> None:
+    from reinschrift.expectations.report import summarise, write_json, write_junit
 
     try:
         if junit:
-            write_junit(verdict, junit)
+            write_junit(result, junit)
         if summary:
-            summary.write_text(text, encoding="utf-8")
+            summary.write_text(summarise(result), encoding="utf-8")
+        if told:
+            write_json(result, told)
     except OSError as error:
         raise ReinschriftError(f"{error.filename}: {error.strerror}", "check the path") from error
 
@@ -95,25 +116,26 @@ def run(
     publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
+    told: Json = None,
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
     from reinschrift.flows.face.console import ProgressReporter
     from reinschrift.flows.run import Pool, run_plan
 
-    _check_folders(junit, summary)
+    _check_folders(junit, summary, told)
     settings = _settings(
         config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
     )
     pool = Pool(settings.workers)
     try:
-        with ProgressReporter(Console(stderr=True)) as reporter:
+        with _reported(junit, summary, told), ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     except KeyboardInterrupt:
         typer.echo("interrupted; the next run goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.close()
-    _finish(report, junit, summary)
+    _finish(report, junit, summary, told)
 
 
 @app.command()
@@ -121,27 +143,23 @@ def check(
     corpus: Annotated[Path, typer.Argument(help="a published corpus: OUT or OUT/corpus")],
     junit: Junit = None,
     summary: Summary = None,
+    told: Json = None,
+    text: Annotated[
+        str | None, typer.Option(help="judge foreign Parquet instead: the column of its text")
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Let the gate judge a published corpus again."""
-    from reinschrift.expectations.report import describe_failures, summarise
-    from reinschrift.flows.store.local import read_table, resolve_corpus
-    from reinschrift.flows.workers.gate_process import GateProcess
-    from reinschrift.transforms.contracts import METRICS, QUARANTINE
+    """Let the gate judge a published corpus again: first its seal, then all it holds."""
+    from reinschrift.expectations.report import describe_failures
+    from reinschrift.flows.checking import check_corpus
 
-    settings = _settings(config)
-    folder = resolve_corpus(corpus)
-    with GateProcess() as gate:
-        verdict = gate.judge(folder, settings.gate_rows)
-    for line in describe_failures(verdict):
+    _check_folders(junit, summary, told)
+    result = check_corpus(corpus, _settings(config), text)
+    for line in describe_failures(result.verdict):
         typer.echo(line)
-    failed = len(verdict.failures)
-    typer.echo(f"{len(verdict.findings) - failed} of {len(verdict.findings)} expectations hold")
-    if junit or summary:
-        metrics = read_table(folder, METRICS).collect()
-        quarantine = read_table(folder, QUARANTINE).collect()
-        _write_reports(verdict, summarise(verdict, metrics, None, quarantine), junit, summary)
-    raise typer.Exit(0 if verdict.passed else 1)
+    typer.echo(result.headline)
+    _write_reports(result, junit, summary, told)
+    raise typer.Exit(0 if result.is_good else 1)
 
 
 @app.command()
@@ -184,7 +202,10 @@ def flow(
     settings = _settings(
         config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
     )
-    _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
+    _check_folders(junit, summary)
+    with _reported(junit, summary):
+        report = run_once(inputs or [DEFAULT_INPUT], settings)
+    _finish(report, junit, summary)
 
 
 @app.command()
@@ -292,7 +313,7 @@ def remove(
             report = republish(settings, change, pool, reporter)
     finally:
         pool.close()
-    _finish(report, None, None)
+    _finish(report)
 
 
 @rules_app.command("check")
@@ -332,11 +353,10 @@ def main() -> None:
     """Run the command; errors the user can mend end it with a message and exit code 2 (or 1)."""
     from reinschrift.flows.run import UnreadableError, WorkerError
     from reinschrift.flows.store.local import DiskFullError
-    from reinschrift.flows.workers.gate_process import GateError
 
     try:
         app()
-    except (DiskFullError, GateError, UnreadableError, WorkerError) as error:
+    except (DiskFullError, UnreadableError, WorkerError) as error:
         typer.echo(f"error: {error}\n  Nothing was published; what was before stands.", err=True)
         sys.exit(1)
     except ReinschriftError as error:

@@ -17,6 +17,8 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from reinschrift.expectations.thresholds import THRESHOLDS
+from reinschrift.expectations.verdict import SEVERITIES
 from reinschrift.flows.readers.columns import parse_columns
 from reinschrift.transforms.boilerplate.packs import Pack, builtin_packs, parse_pack
 from reinschrift.transforms.boilerplate.rules import check_examples
@@ -127,11 +129,32 @@ class Settings(BaseSettings):
     part_chars: int = Field(
         100_000_000, ge=1, description="characters read, after which such a file ends as well"
     )
-    gate_rows: int = Field(200_000, ge=1, description="rows a table the gate looks at one by one")
+    replay_pages: int = Field(
+        200, ge=0, description="pages read again by a fresh process and compared before publishing"
+    )
+    history_versions: int = Field(
+        10, ge=0, description="published versions whose figures a run is compared with"
+    )
+    expectations: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="your own expectations: TOML files or Python modules"
+    )
+    severity: Annotated[tuple[tuple[str, str], ...], NoDecode] = Field(
+        (), description='of expectations by name: {"sanity.*" = "warn"}; error, warn or off'
+    )
+    thresholds: Annotated[tuple[tuple[str, float], ...], NoDecode] = Field(
+        (), description='of expectations by name: {"sanity.repeats" = 0.95}'
+    )
     strict: bool = Field(False, description="quarantined input fails the run")
 
     @field_validator(
-        "skip", "packs", "mask", "quality_profile", "repeat_units", "near_units", mode="before"
+        "skip",
+        "packs",
+        "mask",
+        "quality_profile",
+        "repeat_units",
+        "near_units",
+        "expectations",
+        mode="before",
     )
     @classmethod
     def split_commas(cls, value: object) -> object:
@@ -145,6 +168,33 @@ class Settings(BaseSettings):
         if value and not WRITABLE.fullmatch(value):
             raise ValueError("not an address to publish to")
         return value.rstrip("/") if value else None
+
+    @field_validator("severity", "thresholds", mode="before")
+    @classmethod
+    def split_table(cls, value: object) -> object:
+        """A table, or `name=value,name=value` as in the environment."""
+        if isinstance(value, str):
+            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            value = {name.strip(): told.strip() for name, _, told in pairs}
+        return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+    @field_validator("severity", mode="after")
+    @classmethod
+    def check_severity(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Each is a known word."""
+        wrong = [word for _, word in value if word not in SEVERITIES]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is none of {', '.join(SEVERITIES)}")
+        return value
+
+    @field_validator("thresholds", mode="after")
+    @classmethod
+    def check_thresholds(cls, value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+        """Each is of an expectation that has one."""
+        wrong = [name for name, _ in value if name not in THRESHOLDS]
+        if wrong:
+            raise ValueError(did_you_mean(wrong[0], THRESHOLDS))
+        return value
 
     @field_validator("columns", mode="before")
     @classmethod

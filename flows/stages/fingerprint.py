@@ -8,7 +8,7 @@ from dataclasses import fields
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from reinschrift.flows.config import Settings
@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 # Settings that change how a run goes, not what comes out.
 WITHOUT_EFFECT = frozenset(
-    ("out", "workers", "keep_versions", "shard_bytes", "gate_rows", "strict", "packs", "publish")
-)
+    (
+        "out", "workers", "keep_versions", "shard_bytes", "strict", "packs", "publish",
+        "replay_pages", "history_versions", "expectations", "severity", "thresholds",
+    )
+)  # fmt: skip
 # Settings of the readers, which are no options of a transform.
 READING = (
     "max_page_bytes", "max_line_chars", "max_decompress_ratio", "max_page_cpu_seconds", "columns",
@@ -48,6 +51,13 @@ def code_version() -> str:
             hasher.update(f"{library} is absent".encode())
     hasher.update(f"{sys.version_info.major}.{sys.version_info.minor}".encode())
     return hasher.hexdigest()
+
+
+def kept_settings(settings: Settings, options: Options) -> dict[str, Any]:
+    """The settings that decide what is kept, as a manifest says them: without secrets, packs by hash."""
+    values = settings.model_dump(mode="json", exclude={*WITHOUT_EFFECT, "mask_key"})
+    packs = hashlib.blake2b(repr(options.packs).encode(), digest_size=8).hexdigest()
+    return {**values, "packs": packs}
 
 
 def settings_version(settings: Settings, options: Options) -> str:

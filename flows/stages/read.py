@@ -319,3 +319,21 @@ def forget_stages(keep: list[str], settings: Settings) -> None:
     for folder in Corpus(settings.out).stages.iterdir():
         if folder.name not in keep:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def records_of(shard: Shard, settings: Settings) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time, without what is no page."""
+    return _read_batches(shard, settings, _Nowhere())
+
+
+def was_changed(shard: Shard) -> bool:
+    """Whether a file of a shard is another than the one that was hashed."""
+    return _changed(shard)
+
+
+class _Nowhere(_Aside):
+    """What is no page is left where it is."""
+
+    def __init__(self) -> None: ...
+
+    def put(self, item: Broken | Ignored) -> None: ...
