@@ -89,7 +89,7 @@ def _check_folders(*paths: Path | None) -> None:
 
 
 def _write_reports(
-    result: Result, junit: Path | None = None, summary: Path | None = None, told: Path | None = None
+    result: Result, junit: Path | None = None, summary: Path | None = None, json_file: Path | None = None
 ) -> None:
     from reinschrift.expectations.report import summarise, write_json, write_junit
 
@@ -98,8 +98,8 @@ def _write_reports(
             write_junit(result, junit)
         if summary:
             summary.write_text(summarise(result), encoding="utf-8")
-        if told:
-            write_json(result, told)
+        if json_file:
+            write_json(result, json_file)
     except OSError as error:
         raise ReinschriftError(f"{error.filename}: {error.strerror}", "check the path") from error
 
@@ -116,26 +116,26 @@ def run(
     publish: Publish = None,
     junit: Junit = None,
     summary: Summary = None,
-    told: Json = None,
+    json_file: Json = None,
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
     from reinschrift.flows.face.console import ProgressReporter
     from reinschrift.flows.run import Pool, run_plan
 
-    _check_folders(junit, summary, told)
+    _check_folders(junit, summary, json_file)
     settings = _settings(
         config, out=out, workers=workers, skip=skip, packs=packs, strict=strict, publish=publish
     )
     pool = Pool(settings.workers)
     try:
-        with _reported(junit, summary, told), ProgressReporter(Console(stderr=True)) as reporter:
+        with _reported(junit, summary, json_file), ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     except KeyboardInterrupt:
         typer.echo("interrupted; the next run goes on from here", err=True)
         raise typer.Exit(INTERRUPTED) from None
     finally:
         pool.close()
-    _finish(report, junit, summary, told)
+    _finish(report, junit, summary, json_file)
 
 
 @app.command()
@@ -143,7 +143,7 @@ def check(
     corpus: Annotated[Path, typer.Argument(help="a published corpus: OUT or OUT/corpus")],
     junit: Junit = None,
     summary: Summary = None,
-    told: Json = None,
+    json_file: Json = None,
     text: Annotated[
         str | None, typer.Option(help="judge foreign Parquet instead: the column of its text")
     ] = None,
@@ -153,12 +153,12 @@ def check(
     from reinschrift.expectations.report import describe_failures
     from reinschrift.flows.checking import check_corpus
 
-    _check_folders(junit, summary, told)
+    _check_folders(junit, summary, json_file)
     result = check_corpus(corpus, _settings(config), text)
     for line in describe_failures(result.verdict):
         typer.echo(line)
     typer.echo(result.headline)
-    _write_reports(result, junit, summary, told)
+    _write_reports(result, junit, summary, json_file)
     raise typer.Exit(0 if result.is_good else 1)
 
 
