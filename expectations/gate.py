@@ -1,4 +1,4 @@
-"""The gate: Great Expectations judges the laws' counts and text-free projections of the tables.
+"""The gate: every law measured on every row, judged by Great Expectations, named where it fails.
 
 `serve_request` is the work of the gate's process. It imports Great Expectations (seconds, and hundreds
 of megabytes) while the work goes on elsewhere, waits for one request on standard input, and answers on
@@ -10,235 +10,282 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import logging
 import math
-import os
-import re
 import sys
-import warnings
-from dataclasses import asdict, dataclass, replace
-from itertools import accumulate
+import time
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
-from reinschrift.expectations import documents, ledger, metrics, quarantine, sentences
-from reinschrift.expectations.laws import MAX_EXAMPLES, Tables, measure_laws
-from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, PUBLISHED, SENTENCES, Table
+from reinschrift.expectations.corpus import (
+    MAX_CELL_CHARS,
+    POLARS_ERRORS,
+    Files,
+    find_files,
+    judge_folders,
+    judge_readable,
+    judge_shape,
+    open_tables,
+)
+from reinschrift.expectations.derived import DERIVED
+from reinschrift.expectations.figures import measure_figures
+from reinschrift.expectations.foreign import judge_foreign
+from reinschrift.expectations.history import judge_history
+from reinschrift.expectations.laws import LAWS
+from reinschrift.expectations.own import measure_own
+from reinschrift.expectations.replayed import judge_replay
+from reinschrift.expectations.rows import KEY_LAWS, REFERENCE_LAWS, ROW_LAWS, measure_rows
+from reinschrift.expectations.sanity import judge_sanity
+from reinschrift.expectations.seal import read_manifest, verify_seal
+from reinschrift.expectations.suites import judge_by_suites
+from reinschrift.expectations.terms import Terms
+from reinschrift.expectations.verdict import Finding, Observation, Verdict, find
+from reinschrift.transforms.contracts import PUBLISHED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterator, Sequence
 
-    import pandas as pd
+    from reinschrift.expectations.measuring import Law, Measure, Tables
+    from reinschrift.expectations.rows import RowLaw
+    from reinschrift.transforms.contracts import Table
 
-SUITES = {module.TABLE.name: module for module in (documents, sentences, ledger, metrics, quarantine)}
-MAX_CELL_CHARS = 200
-PART_NAME = re.compile(r"part-\d+-\w+\.parquet")
+    Judge = Callable[[Sequence[Observation]], list[bool]]
 
-
-@dataclass(frozen=True)
-class Finding:
-    """How one expectation fared: on which table, in words, and up to five rows that broke it."""
-
-    table: str
-    expectation: str
-    success: bool
-    observed: Any
-    rows: list[dict[str, Any]]
-    error: str | None = None
+# In the order of explanation: a wrong hash explains a repeat, a lost row a wrong text.
+ALL_LAWS = (
+    *KEY_LAWS,
+    *REFERENCE_LAWS,
+    *(law for law in LAWS if not law.name.startswith("repeats.")),
+    *DERIVED,
+    *(law for law in LAWS if law.name.startswith("repeats.")),
+)
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """All findings."""
-
-    findings: list[Finding]
-
-    @property
-    def failures(self) -> list[Finding]:
-        """Those that failed."""
-        return [finding for finding in self.findings if not finding.success]
-
-    @property
-    def passed(self) -> bool:
-        """Whether the corpus may go out."""
-        return not self.failures
+def judge_plainly(observations: Sequence[Observation]) -> list[bool]:
+    """Whether each observation lies between its bounds, without Great Expectations."""
+    return [one.holds for one in observations]
 
 
-def judge_corpus(files: dict[str, list[str]], rows: int) -> Verdict:
+def judge_corpus(folder: Path, terms: Terms, judge: Judge = judge_by_suites) -> Verdict:
     """Judge a corpus, published or staged.
 
-    `files` are the Parquet files of each table, `rows` how many rows of a table the suites look at
-    one by one, evenly spaced; the laws count all of them.
+    Never raises for what is wrong with the corpus: what can't be judged is a failed expectation.
     """
-    findings = [_shape_of(table, files[table.name]) for table in PUBLISHED]
-    if not all(finding.success for finding in findings):
-        return Verdict(findings)
-    counts = pl.read_parquet(files["metrics"], hive_partitioning=False)
-    law_counts, offenders = measure_laws(replace(_tables(files, counts), parts=_parts(files, counts)))
-    frames = {name: _sample(files[name], rows, module.project) for name, module in SUITES.items()}
-    suites = {name: module.suite() for name, module in SUITES.items() if name != "sentences"}
-    was_stripped = "boilerplate" in counts["step"].to_list()
-    suites["sentences"] = sentences.suite(was_stripped=was_stripped)
-    found = _validate({**frames, "laws": law_counts}, {**suites, "laws": metrics.law_suite()})
-    return Verdict(findings + [_with_offenders(finding, offenders) for finding in found])
+    if terms.foreign_text is not None:
+        observations = list(judge_foreign(folder, terms))
+        return _verdict(observations, terms, judge, {})
+    gate = _Gate(folder, terms)
+    return _verdict(list(gate.observe()), terms, judge, gate.figures)
 
 
-def _tables(files: dict[str, list[str]], counts: pl.DataFrame) -> Tables:
-    def read(table: Table) -> pl.LazyFrame:
-        paths = files[table.name]
-        return pl.scan_parquet(paths, hive_partitioning=False) if paths else table.empty().lazy()
-
-    return Tables(read(DOCUMENTS), read(SENTENCES), read(LEDGER), counts)
-
-
-def _parts(files: dict[str, list[str]], counts: pl.DataFrame) -> tuple[Tables, ...]:
-    """The tables part by part: all rows of a document lie in files of one name, in whatever folders.
-
-    None where files are named otherwise.
-    """
-    by_name: dict[str, dict[str, list[str]]] = {}
-    for table in (DOCUMENTS, SENTENCES, LEDGER):
-        for path in files[table.name]:
-            name = Path(path).name
-            if not PART_NAME.fullmatch(name):
-                return ()
-            part = by_name.setdefault(name, {known: [] for known in SUITES})
-            part[table.name].append(path)
-    return tuple(_tables(part, counts) for _, part in sorted(by_name.items()))
+def _verdict(
+    observations: list[Observation], terms: Terms, judge: Judge, figures: dict[str, Any]
+) -> Verdict:
+    findings = find(observations, judge(observations), terms.severity)
+    return Verdict([replace(one, rows=[_plain(row) for row in one.rows]) for one in findings], figures)
 
 
-def _shape_of(table: Table, paths: list[str]) -> Finding:
-    """Every file has the pinned schema; told before anything is computed that relies on it."""
-    wrong = [problem for path in paths for problem in _problems_of(table, path)]
-    if not paths:
-        wrong = [{"file": table.name, "is": "no file at all"}]
-    what = f"columns and types are those of the contract ({len(table.names)} columns)"
-    return Finding(table.name, what, not wrong, None, wrong[:MAX_EXAMPLES])
+class _Gate:
+    """One judgement: what was measured, and which tables can't be judged."""
+
+    def __init__(self, folder: Path, terms: Terms) -> None:
+        self.folder, self.terms = folder, terms
+        self.files: Files = find_files(folder)
+        self.lost: set[str] = set()  # tables that can't be judged
+        self.figures: dict[str, Any] = {}
+        self.settings = dict(terms.settings)
+
+    def observe(self) -> Iterator[Observation]:
+        """All observations, those that explain others first."""
+        if self.terms.sealed:
+            yield from verify_seal(self.folder)
+            self._take_over_manifest()
+        yield from self._shapes()
+        tables = self._open()
+        if isinstance(tables, Observation):
+            yield tables
+            return
+        for table in PUBLISHED:
+            yield from self._rows(tables, table.name)
+        for law in ALL_LAWS:
+            yield from self._law(tables, law)
+        yield from self._beyond(tables)
+
+    def _take_over_manifest(self) -> None:
+        """The settings and figures a published corpus says of itself."""
+        with contextlib.suppress(OSError, ValueError):
+            manifest = read_manifest(self.folder) or {}
+            self.settings = {**manifest.get("settings", {}), **self.settings}
+            self.sealed_figures = manifest.get("figures")
+
+    sealed_figures: dict[str, Any] | None = None
+
+    def _shapes(self) -> Iterator[Observation]:
+        for table in PUBLISHED:
+            shape = judge_shape(table, self.files[table.name])
+            yield shape
+            if not shape.holds:
+                self.lost.add(table.name)
+            elif table.partition_by:
+                yield from self._guard(
+                    f"{table.name}.language-of-folder",
+                    (f"{table.name}.language",),
+                    partial(self._folders, table),
+                )
+
+    def _folders(self, table: Table) -> list[Observation]:
+        return [judge_folders(table, self.files[table.name])]
+
+    def _open(self) -> Tables | Observation:
+        try:
+            files = {name: [] if name in self.lost else paths for name, paths in self.files.items()}
+            return open_tables(files, self.settings)
+        except POLARS_ERRORS as error:
+            return judge_readable("metrics", self.files["metrics"], str(error)[:MAX_CELL_CHARS])
+
+    def _rows(self, tables: Tables, table: str) -> Iterator[Observation]:
+        def measure() -> list[Observation]:
+            measured = measure_rows(tables, table)
+            return [_observe_row(law, measured[law.name]) for law in ROW_LAWS[table]]
+
+        yield from self._guard(f"{table}.rows", (f"{table}.rows",), measure)
+
+    def _law(self, tables: Tables, law: Law) -> Iterator[Observation]:
+        if law.applies(self.settings):
+            yield from self._guard(law.name, law.reads, lambda: [_observe(law, law.measured(tables))])
+
+    def _beyond(self, tables: Tables) -> Iterator[Observation]:
+        """What is no law of the tables alone: figures, replay, sanity, history, the user's own."""
+        terms = self.terms
+        every = tuple(f"{table}.rows" for table in ("documents", "sentences", "ledger", "metrics"))
+
+        def figures() -> list[Observation]:
+            self.figures = {**measure_figures(tables), "inputs": terms.inputs}
+            return [*self._figures(), *judge_sanity(self.figures, self.settings, terms.thresholds)]
+
+        if terms.replay is not None:
+            folder = Path(terms.replay)
+            yield from self._guard("replay.pages", every, lambda: [*judge_replay(tables, folder)])
+        yield from self._guard("corpus.figures", every, figures)
+        if self.figures:
+            yield from judge_history(self.figures, terms.history, terms.thresholds)
+        for path in terms.own:
+            yield from self._guard(
+                f"own.{Path(path).stem}", (), partial(measure_own, tables, Path(path))
+            )
+
+    def _figures(self) -> Iterator[Observation]:
+        """Figures that are known from elsewhere: what was refused, what the manifest says."""
+        refused = self.terms.quarantined
+        if refused is not None:
+            yield _equal("quarantine.all-refused", "quarantine", self.figures["quarantine"], refused)
+        if self.sealed_figures is not None:
+            yield _as_sealed(self.figures, self.sealed_figures)
+
+    def _guard(
+        self, name: str, reads: tuple[str, ...], measure: Callable[[], Sequence[Observation]]
+    ) -> Iterator[Observation]:
+        """Observations; where they can't be made, why not: a damaged file once, by its name."""
+        tables = {read.partition(".")[0] for read in reads}
+        if tables & self.lost:
+            return
+        began = time.monotonic()
+        try:
+            observed = list(measure())
+        except (Exception, POLARS_ERRORS[-1]) as error:  # noqa: BLE001, RUF100 - becomes a failed expectation
+            yield from self._explain(name, reads, tables, error)
+            return
+        seconds = (time.monotonic() - began) / max(1, len(observed))
+        yield from (replace(one, seconds=seconds) for one in observed)
+
+    def _explain(
+        self, name: str, reads: tuple[str, ...], tables: set[str], error: BaseException
+    ) -> Iterator[Observation]:
+        said = f"{type(error).__name__}: {error}"[:MAX_CELL_CHARS]
+        damaged = [judge_readable(table, self.files[table], "") for table in sorted(tables)]
+        damaged = [one for one in damaged if not one.holds]
+        self.lost |= {one.table for one in damaged}
+        yield from damaged
+        if not damaged:
+            table = reads[0].partition(".")[0] if reads else "corpus"
+            yield Observation(name, table, "it can be judged", 1, error=said, found=said, reads=reads)
 
 
-def _problems_of(table: Table, path: str) -> list[dict[str, Any]]:
-    try:
-        schema = pl.read_parquet_schema(path)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        return [{"file": path, "is": f"can't be read: {error}"[:MAX_CELL_CHARS]}]
-    return [
-        {
-            "file": path,
-            "column": name,
-            "is": f"{schema.get(name)} instead of {table.schema.get(name)}",
-        }
-        for name in {**table.schema, **schema}
-        if schema.get(name) != table.schema.get(name)
-    ]
-
-
-def _sample(
-    paths: list[str], rows: int, project: Callable[[pl.LazyFrame], pl.LazyFrame]
-) -> pl.DataFrame:
-    """About so many rows of a table, evenly spaced, a file at a time."""
-    frames = [pl.scan_parquet(path, hive_partitioning=False) for path in paths]
-    heights = [int(frame.select(pl.len()).collect().item()) for frame in frames]
-    step = max(1, math.ceil(sum(heights) / rows))
-    picked = []
-    for frame, start in zip(frames, accumulate(heights, initial=0), strict=False):
-        numbered = project(frame).with_row_index("row", start % step).filter(pl.col("row") % step == 0)
-        picked.append(numbered.drop("row").collect(engine="streaming"))
-    return pl.concat(picked)
-
-
-def _with_offenders(finding: Finding, offenders: dict[str, list[dict[str, Any]]]) -> Finding:
-    """For a broken law, the rows of the tables that break it, beside its two numbers."""
-    if finding.table != "laws" or finding.success:
-        return finding
-    name = str(finding.rows[0]["law"]) if finding.rows else ""
-    return Finding(
-        finding.table,
-        finding.expectation,
-        finding.success,
-        {key: finding.rows[0][key] for key in ("is", "must_be")} if finding.rows else None,
-        [_plain(row) for row in offenders.get(name, [])] or finding.rows,
+def _observe(law: Law, found: Measure) -> Observation:
+    must_be = found.must_be
+    many = f"{found.is_:,}" if must_be else _rows_in_words(found.is_)
+    return Observation(
+        law.name,
+        law.table,
+        law.what,
+        found.is_ - must_be,
+        found=many,
+        allowed=f"exactly {must_be:,}" if must_be else "none",
+        rows=found.rows,
+        reads=law.reads,
     )
 
 
-def _validate(frames: dict[str, pl.DataFrame], suites: dict[str, list[Any]]) -> list[Finding]:
-    os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
-    warnings.simplefilter("ignore")
-    import great_expectations as gx
-    from great_expectations.core import ExpectationSuite
-    from great_expectations.data_context.types.base import ProgressBarsConfig
-
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    source = context.data_sources.add_pandas("corpus")
-    findings = []
-    for table, frame in frames.items():
-        data = _to_pandas(frame)
-        asset = source.add_dataframe_asset(table)
-        batch = asset.add_batch_definition_whole_dataframe("all").get_batch({"dataframe": data})
-        result = batch.validate(
-            ExpectationSuite(name=table, expectations=suites[table]),
-            # COMPLETE gives row numbers, for every kind of expectation
-            result_format={
-                "result_format": "COMPLETE",
-                "partial_unexpected_count": MAX_EXAMPLES,
-                "return_unexpected_index_query": False,
-            },
-        )
-        findings += [_finding(table, one, data) for one in result.results]
-    return findings
+def _observe_row(law: RowLaw, found: Measure) -> Observation:
+    return Observation(
+        law.name,
+        law.table,
+        law.what,
+        found.is_,
+        found=_rows_in_words(found.is_),
+        rows=found.rows,
+        reads=law.reads,
+    )
 
 
-def _to_pandas(frame: pl.DataFrame) -> pd.DataFrame:
-    """Through plain Python, for the other ways need pyarrow; nulls become None or NaN."""
-    import pandas as pd
-
-    return pd.DataFrame(frame.to_dict(as_series=False), columns=frame.columns)
+def _rows_in_words(count: int) -> str:
+    return f"{count:,} row{'s' if count != 1 else ''} that break it"
 
 
-def _finding(table: str, one: Any, data: pd.DataFrame) -> Finding:
-    found = one.result or {}
-    at = (found.get("unexpected_index_list") or [])[:MAX_EXAMPLES]
-    rows = data.loc[at].to_dict("records") if at and not one.success else []
-    observed = found.get("observed_value")
-    if observed is None and "unexpected_count" in found:
-        observed = f"{found['unexpected_count']} of {found.get('element_count')} rows"
-    return Finding(
+def _as_sealed(figures: dict[str, Any], sealed: dict[str, Any]) -> Observation:
+    own = json.loads(json.dumps({name: told for name, told in figures.items() if name != "inputs"}))
+    wrong = [name for name in own if own[name] != sealed.get(name)]
+    return Observation(
+        "seal.figures",
+        "corpus",
+        "the figures are those of manifest.json",
+        len(wrong),
+        found=f"other: {', '.join(wrong)}" if wrong else "all are",
+        rows=[{"figure": name, "is": own[name], "sealed": sealed.get(name)} for name in wrong[:5]],
+        reads=tuple(f"{table.name}.*" for table in PUBLISHED),
+    )
+
+
+def _equal(name: str, table: str, found: int, must_be: int) -> Observation:
+    return Observation(
+        name,
         table,
-        str(one.expectation_config.description or one.expectation_config.type),
-        bool(one.success),
-        _plain(observed),
-        [_plain(row) for row in rows],
-        _exception(one.exception_info),
+        "every input and record that was refused is there",
+        found - must_be,
+        found=f"{found:,} rows",
+        allowed=f"exactly {must_be:,}",
+        reads=(f"{table}.rows",),
     )
-
-
-def _exception(info: Any) -> str | None:
-    """GX gives one such record, or one a metric."""
-    records: Iterable[Any] = [info] if "raised_exception" in (info or {}) else (info or {}).values()
-    for record in records:
-        if isinstance(record, dict) and record.get("raised_exception"):
-            return str(record.get("exception_message"))
-    return None
 
 
 def _plain(value: Any) -> Any:
-    """What JSON can hold: NumPy scalars unwrapped, NaN as null, long text cut."""
+    """What JSON can hold: NaN as null, long text cut."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
         return [_plain(item) for item in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and math.isnan(value):
+    if isinstance(value, float) and not math.isfinite(value):
         return None
     if value is None or isinstance(value, int | float | bool):
         return value
     text = str(value)
     return text if len(text) <= MAX_CELL_CHARS else text[: MAX_CELL_CHARS - 1] + "…"
+
+
+def verdict_from(answer: dict[str, Any]) -> Verdict:
+    """The verdict in a process's answer."""
+    return Verdict([Finding(**one) for one in answer["findings"]], answer["figures"])
 
 
 def _import_great_expectations() -> None:
@@ -256,11 +303,11 @@ def _import_great_expectations() -> None:
 
 
 def serve_request() -> None:
-    """Serve one request: import first, then read `{"files": ..., "rows": ...}`, then answer."""
+    """Serve one request: import first, then read `{"folder": ..., "terms": ...}`, then answer."""
     with contextlib.redirect_stdout(sys.stderr):
         _import_great_expectations()
         request = json.loads(sys.stdin.readline() or "null")
         if request is None:
             return
-        verdict = judge_corpus(request["files"], request["rows"])
+        verdict = judge_corpus(Path(request["folder"]), Terms(**request["terms"]))
     json.dump(asdict(verdict), sys.stdout)

@@ -1,105 +1,29 @@
-"""The laws over a whole corpus, counted in Polars: for each, what is and what must be.
+"""The laws that need more than one row: nothing is lost, nothing stands twice, pointers lead home.
 
-Great Expectations judges the counts; the tables themselves never pass through pandas. A law gives two
-numbers that must be equal, and up to five rows of the tables that break it.
-
-So that a large corpus takes no more memory than a small one, laws of single documents are measured part
-by part (a part holds all rows of its documents), and what any row may break with any other by ranges of
-a hash.
+What concerns single rows, keys and foreign keys is in `expectations.rows`, made from the contracts;
+what is computed again from other columns is in `expectations.derived`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reinschrift.transforms.repeats.exact import add_hash
+from reinschrift.expectations.measuring import (
+    Law,
+    Measure,
+    Tables,
+    by_hash,
+    count_rows,
+    none_of,
+    sum_measures,
+)
+from reinschrift.transforms.repeats.exact import UNREPEATABLE_KINDS, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-MAX_EXAMPLES = 5
-ROWS_AT_ONCE = 2_000_000
-
-
-@dataclass(frozen=True)
-class Tables:
-    """The published tables of one corpus, lazily; METRICS is small and in memory.
-
-    `parts`: the same, cut so that no document lies in two of them; without any, all is one part.
-    """
-
-    documents: pl.LazyFrame
-    sentences: pl.LazyFrame
-    ledger: pl.LazyFrame
-    metrics: pl.DataFrame
-    parts: tuple[Tables, ...] = ()
-
-    @property
-    def each(self) -> tuple[Tables, ...]:
-        """The parts, or else the whole."""
-        return self.parts or (self,)
-
-
-@dataclass(frozen=True)
-class Measure:
-    """What a law found."""
-
-    is_: int
-    must_be: int
-    rows: list[dict[str, Any]]
-
-
-@dataclass(frozen=True)
-class Law:
-    """One law: a stable name, a sentence, how it is measured, and on what.
-
-    `is_local`: on each part; what is found is summed. `must_be`: what the sum must be, by METRICS.
-    """
-
-    name: str
-    what: str
-    measure: Callable[[Tables], Measure]
-    is_local: bool = True
-    must_be: Callable[[pl.DataFrame], int] | None = None
-
-
-def _sum(measures: Iterable[Measure]) -> Measure:
-    """What several measures of one law come to."""
-    is_ = must_be = 0
-    rows: list[dict[str, Any]] = []
-    for one in measures:
-        is_ += one.is_
-        must_be += one.must_be
-        rows += one.rows[: MAX_EXAMPLES - len(rows)]
-    return Measure(is_, must_be, rows)
-
-
-def _by_hash(
-    column: str,
-    frames: Sequence[pl.LazyFrame],
-    offenders: Callable[..., pl.LazyFrame],
-) -> Measure:
-    """`offenders` of some frames, by ranges of the hash of a column that all of them have."""
-    rounds = sum(map(_count, frames)) // ROWS_AT_ONCE + 1
-    turn = pl.col(column).hash(0) % rounds
-    return _sum(
-        _none_of(offenders(*(frame.filter(turn == number) for frame in frames)))
-        for number in range(rounds)
-    )
-
-
-def _none_of(offenders: pl.LazyFrame) -> Measure:
-    """There must be no such rows."""
-    count = int(offenders.select(pl.len()).collect(engine="streaming").item())
-    rows = offenders.head(MAX_EXAMPLES).collect().to_dicts() if count else []
-    return Measure(count, 0, rows)
-
-
-def _count(frame: pl.LazyFrame) -> int:
-    return int(frame.select(pl.len()).collect(engine="streaming").item())
+    from collections.abc import Mapping
+    from typing import Any
 
 
 def _step(metrics: pl.DataFrame, step: str, column: str) -> int:
@@ -141,7 +65,7 @@ def _split_blocks(tables: Tables) -> pl.LazyFrame:
 
 def every_block_once(tables: Tables) -> Measure:
     """Blocks read = blocks dropped + blocks that have sentences, kept or dropped."""
-    return Measure(_count(_dropped_blocks(tables)) + _count(_split_blocks(tables)), 0, [])
+    return Measure(count_rows(_dropped_blocks(tables)) + count_rows(_split_blocks(tables)), 0, [])
 
 
 def _blocks_read(metrics: pl.DataFrame) -> int:
@@ -153,12 +77,12 @@ def no_block_twice(tables: Tables) -> Measure:
     dropped = _dropped_blocks(tables)
     both = dropped.join(_split_blocks(tables), on=_BLOCK, how="semi")
     twice = dropped.filter(pl.len().over(_BLOCK) > 1)
-    return _none_of(pl.concat([both, twice]).select(*_BLOCK, "step", "rule", "before"))
+    return none_of(pl.concat([both, twice]).select(*_BLOCK, "step", "rule", "before"))
 
 
 def every_sentence_once(tables: Tables) -> Measure:
     """Sentences cut = sentences kept + sentences dropped."""
-    return Measure(_count(tables.sentences) + _count(_dropped_sentences(tables)), 0, [])
+    return Measure(count_rows(tables.sentences) + count_rows(_dropped_sentences(tables)), 0, [])
 
 
 def _sentences_cut(metrics: pl.DataFrame) -> int:
@@ -172,7 +96,7 @@ def no_sentence_twice(tables: Tables) -> Measure:
     dropped = _dropped_sentences(tables)
     both = dropped.join(tables.sentences, on=_UNIT, how="semi")
     twice = dropped.filter(pl.len().over(_UNIT) > 1)
-    return _none_of(pl.concat([both, twice]).select(*_UNIT, "step", "rule", "before"))
+    return none_of(pl.concat([both, twice]).select(*_UNIT, "step", "rule", "before"))
 
 
 def steps_add_up(tables: Tables) -> Measure:
@@ -183,7 +107,7 @@ def steps_add_up(tables: Tables) -> Measure:
         (pl.col("units_in") != pl.col("units_out") + pl.col("units_dropped"))
         | (pl.col("came").is_not_null() & (pl.col("came") != pl.col("units_in")))
     )
-    return _none_of(broken.lazy())
+    return none_of(broken.lazy())
 
 
 def ledger_matches_metrics(tables: Tables) -> Measure:
@@ -208,7 +132,7 @@ def ledger_matches_metrics(tables: Tables) -> Measure:
     )
     differ = pl.col("in_ledger").fill_null(0) != pl.col("counted").fill_null(0)
     differ |= pl.col("chars").fill_null(0) != pl.col("chars_dropped").fill_null(0)
-    return _none_of(both.filter(differ))
+    return none_of(both.filter(differ))
 
 
 def repeats_point_home(tables: Tables) -> Measure:
@@ -223,8 +147,8 @@ def repeats_point_home(tables: Tables) -> Measure:
             marked.select("document_id", kept_at="duplicate_of"),
         ]
     )
-    lost = _by_hash("kept_at", [pointers, first.select(kept_at="id")], _dangling)
-    return _sum([lost, _lost_pages(tables)])
+    lost = by_hash("kept_at", [pointers, first.select(kept_at="id")], _dangling)
+    return sum_measures([lost, _lost_pages(tables)])
 
 
 def _dangling(pointers: pl.LazyFrame, targets: pl.LazyFrame) -> pl.LazyFrame:
@@ -245,7 +169,7 @@ def _lost_pages(tables: Tables) -> Measure:
         [tables.documents.select(kept_at="id"), tables.ledger.select(kept_at="document_id")]
     )
     gone = pl.concat([whole.select(kept_at="document_id"), marked.select(kept_at="id")])
-    return _by_hash("kept_at", [pointers, known, gone], _lost)
+    return by_hash("kept_at", [pointers, known, gone], _lost)
 
 
 def _lost(pointers: pl.LazyFrame, known: pl.LazyFrame, gone: pl.LazyFrame) -> pl.LazyFrame:
@@ -253,21 +177,12 @@ def _lost(pointers: pl.LazyFrame, known: pl.LazyFrame, gone: pl.LazyFrame) -> pl
     return pl.concat([dangling, pointers.join(gone, on="kept_at", how="semi")])
 
 
-def pages_keep_their_lines(tables: Tables) -> Measure:
-    """A page dropped whole has a line for each of its spans."""
-    whole = tables.ledger.filter(pl.col("spans").is_not_null())
-    lines = pl.col("before").str.count_matches("\n", literal=True) + 1
-    return _none_of(
-        whole.filter(lines != pl.col("spans").list.len()).select("document_id", "rule", "before")
-    )
-
-
 def dropped_pages_are_gone(tables: Tables) -> Measure:
     """No page dropped whole has a row in documents or sentences, or is dropped twice."""
     whole = tables.ledger.filter(_IS_DROP & pl.col("block").is_null()).select("document_id", "rule")
     kept = pl.concat([tables.documents.select(document_id="id"), tables.sentences.select("document_id")])
     both = whole.join(kept, on="document_id", how="semi")
-    return _none_of(pl.concat([both, whole.filter(pl.len().over("document_id") > 1)]))
+    return none_of(pl.concat([both, whole.filter(pl.len().over("document_id") > 1)]))
 
 
 def text_stands_where_said(tables: Tables) -> Measure:
@@ -277,7 +192,7 @@ def text_stands_where_said(tables: Tables) -> Measure:
         pl.col("end").cast(pl.Int64) - pl.col("start").cast(pl.Int64)
         != pl.col("text").str.len_chars().cast(pl.Int64)
     ).join(edited, on=_UNIT, how="anti")
-    return _none_of(wrong.select("id", "start", "end", "text"))
+    return none_of(wrong.select("id", "start", "end", "text"))
 
 
 def spans_do_not_overlap(tables: Tables) -> Measure:
@@ -286,104 +201,205 @@ def spans_do_not_overlap(tables: Tables) -> Measure:
     gone = pl.concat([_dropped_blocks(tables).select(span), _dropped_sentences(tables).select(span)])
     placed = gone.filter(pl.col("end") > pl.col("start"))
     spans = pl.concat([tables.sentences.select(span), placed])
-    following = pl.col("start").shift(-1).over("document_id", order_by=["start", "end"])
-    overlap = spans.with_columns(next_start=following)
-    return _none_of(overlap.filter(pl.col("end") > pl.col("next_start")))
+    in_order = ["start", "end"]
+    following = pl.col("start", "block").shift(-1).over("document_id", order_by=in_order)
+    overlap = spans.with_columns(following.name.prefix("next_"))
+    wrong = (pl.col("end") > pl.col("next_start")) | (pl.col("block") > pl.col("next_block"))
+    return none_of(overlap.filter(wrong))
 
 
-def documents_count_their_sentences(tables: Tables) -> Measure:
-    """n_sentences of each document is its number of rows in sentences, and none is without."""
-    counted = tables.sentences.group_by("document_id").agg(counted=pl.len())
-    both = tables.documents.select("id", "source", "n_sentences").join(
-        counted, left_on="id", right_on="document_id", how="full", coalesce=True
+def blocks_of_pages(tables: Tables) -> Measure:
+    """Of each document as many blocks are accounted for as were read, and none beyond them."""
+    touched = pl.concat(
+        [
+            tables.sentences.select(_BLOCK),
+            _dropped_blocks(tables).select(_BLOCK),
+            _dropped_sentences(tables).select(_BLOCK),
+        ]
+    ).unique()
+    counted = touched.group_by("document_id").agg(blocks=pl.len(), last_block=pl.col("block").max())
+    kept = tables.documents.select("n_blocks_read", "source", document_id="id")
+    both = counted.join(kept, on="document_id", how="left")
+    # Of a page without a document only the last block is known: those before it must be there.
+    read = pl.coalesce("n_blocks_read", pl.col("last_block") + 1)
+    wrong = (pl.col("blocks") != read) | (pl.col("last_block") >= read)
+    whole = tables.ledger.filter(pl.col("step") == "removals").select("document_id")
+    return none_of(both.filter(wrong).join(whole, on="document_id", how="anti"))
+
+
+def no_kept_repeat(tables: Tables) -> Measure:
+    """No two kept sentences repeat each other within a language.
+
+    Texts are looked at only where hashes are equal: what is shorter than a repeat may stand twice.
+    """
+    shortest = int(tables.settings["min_repeat_chars"])
+    may_repeat = ~pl.col("kind").is_in(UNREPEATABLE_KINDS) & (pl.col("text").str.len_chars() >= shortest)
+    keys = tables.sentences.filter(may_repeat).select("id", "hash", "language")
+
+    def repeated(rows: pl.LazyFrame) -> pl.LazyFrame:
+        again = rows.filter(pl.len().over("hash", "language") > 1)
+        texts = tables.sentences.select("id", "text").join(again, on="id")
+        is_long = normalise(pl.col("text")).str.len_chars() >= shortest
+        groups = texts.filter(is_long).sort("id").group_by("hash", "language")
+        first, last = pl.col("id", "text").first(), pl.col("id").last().alias("again")
+        return groups.agg(first, last, copies=pl.len()).filter(pl.col("copies") > 1)
+
+    return by_hash(["hash", "language"], [keys], repeated)
+
+
+def _drops_repeats(settings: Mapping[str, Any]) -> bool:
+    return (
+        settings.get("repeats_mode") == "drop"
+        and "sentence" in settings.get("repeat_units", ())
+        and "repeats" not in settings.get("skip", ())
     )
-    return _none_of(both.filter(pl.col("n_sentences").ne_missing(pl.col("counted"))))
 
 
-def text_has_its_hash(tables: Tables) -> Measure:
-    """The hash of a sentence is that of its text, as it was published."""
-    again = add_hash(tables.sentences.select(*_UNIT, "id", "text", "kind", was="hash"), 1)
-    wrong = again.filter(pl.col("hash") != pl.col("was"))
-    return _none_of(wrong.select("id", "text", "was", "hash"))
+def clusters_have_their_pages(tables: Tables) -> Measure:
+    """A cluster has as many pages as documents and dropped pages name it."""
+    whole = tables.ledger.filter(
+        _IS_DROP & pl.col("block").is_null() & (pl.col("step") == "repeats")
+    ).select(cluster="kept_at")
+    named = tables.documents.filter(pl.col("duplicate_cluster").is_not_null())
+    members = pl.concat([named.select(cluster="duplicate_cluster"), whole])
+
+    def wrong(sizes: pl.LazyFrame, pages: pl.LazyFrame) -> pl.LazyFrame:
+        counted = pages.group_by("cluster").agg(pages=pl.len())
+        both = sizes.join(counted, on="cluster", how="left")
+        return both.filter(pl.col("duplicate_cluster_size").ne_missing(pl.col("pages")))
+
+    # Of a page that a template emptied nothing is left that could name its cluster.
+    if _step(tables.metrics, "templates", "units_dropped"):
+        return Measure(0, 0, [])
+    sizes = named.select("id", "duplicate_cluster_size", cluster="duplicate_cluster")
+    return by_hash("cluster", [sizes, members], wrong)
 
 
-def documents_are_their_sentences(tables: Tables) -> Measure:
-    """The text of a document is its sentences, but for white space, and n_chars its length."""
-    bare = pl.col("text").str.replace_all(r"\s+", "")
-    joined = (
-        tables.sentences.select("document_id", "block", "sentence", bare=bare)
-        .sort("document_id", "block", "sentence")
-        .group_by("document_id")
-        .agg(pl.col("bare").str.join("").hash(0))
-    )
-    both = tables.documents.select("id", "source", "n_chars", "text", own=bare.hash(0)).join(
-        joined, left_on="id", right_on="document_id", how="left"
-    )
-    differ = pl.col("own").ne_missing(pl.col("bare"))
-    differ |= pl.col("n_chars") != pl.col("text").str.len_chars()
-    return _none_of(both.filter(differ).select("id", "source", "n_chars"))
+def a_page_was_read(tables: Tables) -> Measure:
+    """METRICS speak of at least one page that was read, or taken down."""
+    found = tables.metrics["step"].is_in(["read", "removals"]).any()
+    return Measure(int(not found), 0, [])
 
 
-def ids_are_unique(tables: Tables) -> Measure:
-    """No two documents, and no two sentences, share an id."""
-    ids = (tables.documents.select("id"), tables.sentences.select("id"))
-    return _sum(_by_hash("id", [frame], _doubled) for frame in ids)
-
-
-def _doubled(ids: pl.LazyFrame) -> pl.LazyFrame:
-    return ids.group_by("id").agg(copies=pl.len()).filter(pl.col("copies") > 1)
-
-
+# What says of which units there are rows, and whether they were dropped or kept.
+_PLACES = (
+    *(f"ledger.{name}" for name in ("rows", "document_id", "block", "sentence", "action", "spans")),
+    *(f"sentences.{name}" for name in ("rows", "document_id", "block", "sentence", "id")),
+)
 LAWS = (
     Law(
-        "conservation",
-        "every block read was dropped or has sentences",
-        every_block_once,
-        must_be=_blocks_read,
-    ),
-    Law("conservation-once", "no block is dropped twice, or dropped and kept", no_block_twice),
-    Law(
-        "conservation-sentences",
-        "every sentence cut was kept or dropped",
-        every_sentence_once,
-        must_be=_sentences_cut,
-    ),
-    Law("conservation-sentences-once", "no sentence is dropped and kept", no_sentence_twice),
-    Law("steps-add-up", "each step passes on what it did not drop", steps_add_up, is_local=False),
-    Law(
-        "ledger-complete",
-        "the ledger has a row for all that a rule did",
-        ledger_matches_metrics,
+        "metrics.pages-read",
+        "at least one page was read, or taken down",
+        a_page_was_read,
+        ("metrics.step", "metrics.rows"),
         is_local=False,
     ),
-    Law("kept-at", "the copy a repeat points at was kept", repeats_point_home, is_local=False),
-    Law("pages-whole", "a page dropped whole has a line a sentence", pages_keep_their_lines),
-    Law("pages-gone", "a page dropped whole is nowhere else", dropped_pages_are_gone),
-    Law("replay", "start and end span the text", text_stands_where_said),
-    Law("replay-order", "sentences of a document do not overlap", spans_do_not_overlap),
-    Law("counts", "documents count their sentences", documents_count_their_sentences),
-    Law("keys", "ids are unique", ids_are_unique, is_local=False),
-    Law("hashes", "every hash is that of its text", text_has_its_hash),
-    Law("texts", "documents are their sentences, put together", documents_are_their_sentences),
+    Law(
+        "conservation.blocks",
+        "every block read was dropped or has sentences",
+        every_block_once,
+        (*_PLACES, "metrics.units_out", "metrics.rows"),
+        must_be=_blocks_read,
+    ),
+    Law(
+        "conservation.sentences",
+        "every sentence cut was kept or dropped",
+        every_sentence_once,
+        (*_PLACES, "metrics.units_in", "metrics.units_dropped", "metrics.rows"),
+        must_be=_sentences_cut,
+    ),
+    Law(
+        "conservation.pages",
+        "of each document as many blocks are accounted for as were read",
+        blocks_of_pages,
+        (*_PLACES, "documents.n_blocks_read"),
+    ),
+    Law(
+        "conservation.no-block-twice",
+        "no block is dropped twice, or dropped and kept",
+        no_block_twice,
+        _PLACES,
+    ),
+    Law(
+        "conservation.no-sentence-twice",
+        "no sentence is dropped twice, or dropped and kept",
+        no_sentence_twice,
+        _PLACES,
+    ),
+    Law(
+        "conservation.ledger",
+        "the ledger has a row for all that a rule did",
+        ledger_matches_metrics,
+        (
+            "ledger.rows",
+            "ledger.before",
+            "ledger.rule",
+            "ledger.step",
+            "ledger.action",
+            "metrics.units_dropped",
+            "metrics.units_edited",
+            "metrics.chars_dropped",
+            "metrics.rows",
+        ),
+        is_local=False,
+    ),
+    Law(
+        "metrics.steps-add-up",
+        "each step passes on what it did not drop",
+        steps_add_up,
+        ("metrics.units_in", "metrics.units_out", "metrics.units_dropped", "metrics.rows"),
+        is_local=False,
+    ),
+    Law(
+        "repeats.none-kept",
+        "no two kept sentences repeat each other within a language",
+        no_kept_repeat,
+        ("sentences.rows", "sentences.hash", "sentences.language"),
+        is_local=False,
+        applies=_drops_repeats,
+    ),
+    Law(
+        "repeats.kept-at",
+        "the copy a repeat points at was kept",
+        repeats_point_home,
+        ("ledger.kept_at", "sentences.rows", "sentences.id", "sentences.duplicate_of"),
+        is_local=False,
+    ),
+    Law(
+        "repeats.cluster-size",
+        "a cluster has as many pages as name it",
+        clusters_have_their_pages,
+        (
+            "documents.duplicate_cluster_size",
+            "documents.duplicate_cluster",
+            "ledger.kept_at",
+            "ledger.rows",
+        ),
+        is_local=False,
+    ),
+    Law(
+        "repeats.pages-gone",
+        "a page dropped whole is nowhere else",
+        dropped_pages_are_gone,
+        ("ledger.rows", "documents.rows", "sentences.rows", "ledger.document_id"),
+    ),
+    Law(
+        "sentences.span-length",
+        "start and end span the text",
+        text_stands_where_said,
+        ("sentences.start", "sentences.end", "sentences.text"),
+    ),
+    Law(
+        "sentences.spans-in-order",
+        "sentences of a document do not overlap, and their blocks follow each other",
+        spans_do_not_overlap,
+        (
+            "sentences.start",
+            "sentences.end",
+            "sentences.block",
+            "sentences.rows",
+            "ledger.start",
+            "ledger.end",
+        ),
+    ),
 )
-
-
-def measure_laws(tables: Tables) -> tuple[pl.DataFrame, dict[str, list[dict[str, Any]]]]:
-    """Measure every law.
-
-    Out: one row a law (`law`, `is`, `must_be`, `difference`), and rows that break it by law.
-    """
-    measures = {}
-    for law in LAWS:
-        found = _sum(map(law.measure, tables.each)) if law.is_local else law.measure(tables)
-        must_be = law.must_be(tables.metrics) if law.must_be else found.must_be
-        measures[law.name] = Measure(found.is_, must_be, found.rows)
-    frame = pl.DataFrame(
-        {
-            "law": list(measures),
-            "is": [m.is_ for m in measures.values()],
-            "must_be": [m.must_be for m in measures.values()],
-            "difference": [m.is_ - m.must_be for m in measures.values()],
-        }
-    )
-    return frame, {name: m.rows for name, m in measures.items() if m.rows}

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import polars as pl
 
-from reinschrift.expectations.gate import Verdict
+from reinschrift.expectations.verdict import Verdict
 from reinschrift.flows.config import load_settings
 from reinschrift.flows.ports import InProcessMapper, PoolMapper
 from reinschrift.flows.readers.decoding import without_surrogates
@@ -28,6 +28,7 @@ from reinschrift.transforms.pipeline.quality import join_texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reinschrift.expectations.terms import Terms
     from reinschrift.flows.face.explain import Explained
 
 
@@ -131,8 +132,8 @@ class _Unjudged:
 
     def __exit__(self, *failure: object) -> None: ...
 
-    def judge(self, corpus: Path, rows: int) -> Verdict:
-        del corpus, rows
+    def judge(self, corpus: Path, terms: Terms) -> Verdict:
+        del corpus, terms
         return Verdict([])
 
 
@@ -160,7 +161,9 @@ def clean_frame(
     frame.write_ndjson(lines)
     lines.seek(0)
     with tempfile.TemporaryDirectory(prefix="reinschrift-") as folder:
-        given = load_settings(out=Path(folder), columns=columns or None, **settings)
+        given = load_settings(
+            out=Path(folder), columns=columns or None, **{"replay_pages": 0, **settings}
+        )
         run_plan(["-"], given, InProcessMapper(), _Silent(), _Unjudged, stdin=lines)
         found = Corpus(given.out).current.resolve()
         tables = (DOCUMENTS, SENTENCES, LEDGER, METRICS, QUARANTINE)

@@ -6,6 +6,7 @@ import functools
 import inspect
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_origin
 
@@ -16,11 +17,11 @@ from reinschrift.flows.config import Settings, load_settings
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from pydantic.fields import FieldInfo
 
-    from reinschrift.expectations.gate import Verdict
+    from reinschrift.expectations.report import Result
     from reinschrift.flows.run import Report
 
 app = typer.Typer(
@@ -46,6 +47,7 @@ Out = Annotated[Path | None, typer.Option(help="output folder", show_default="da
 Publish = Annotated[str | None, typer.Option(help="a store to publish to as well: s3://bucket/prefix")]
 Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
 Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
+Json = Annotated[Path | None, typer.Option("--json", help="write all of it as JSON")]
 PANELS = {
     "read": "Settings: what is read and what is kept of a page",
     "resolve": "Settings: repeats, templates, quality, files",
@@ -109,12 +111,10 @@ def _settings(config: Path | None, **flags: Any) -> Settings:
     )
 
 
-def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoReturn:
-    from reinschrift.expectations.report import summarise
+def _finish(report: Report, *paths: Path | None) -> NoReturn:
     from reinschrift.flows.face.console import show_report
 
-    text = summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine)
-    _write_reports(report.verdict, text, junit, summary)
+    _write_reports(report.result, *paths)
     try:
         show_report(report, Console())
         sys.stdout.flush()
@@ -125,6 +125,21 @@ def _finish(report: Report, junit: Path | None, summary: Path | None) -> NoRetur
     raise typer.Exit(report.exit_code)
 
 
+@contextmanager
+def _reported(*paths: Path | None) -> Iterator[None]:
+    """A run that finds nothing to read is reported, too, before its error ends the command."""
+    from reinschrift.expectations.report import NOTHING_TO_READ, Result
+    from reinschrift.expectations.verdict import Verdict
+    from reinschrift.flows.run import NothingToReadError, UnreadableError
+
+    try:
+        yield
+    except (NothingToReadError, UnreadableError) as error:
+        message = f"{error.message}: {error.remedy}" if error.remedy else error.message
+        _write_reports(Result(NOTHING_TO_READ, Verdict([]), "", message=message), *paths)
+        raise
+
+
 def _check_folders(*paths: Path | None) -> None:
     """A report that can't be written should be known before the work is done."""
     for path in paths:
@@ -132,14 +147,18 @@ def _check_folders(*paths: Path | None) -> None:
             raise ReinschriftError(f"{path}: there is no folder {path.parent}", "make it first")
 
 
-def _write_reports(verdict: Verdict, text: str, junit: Path | None, summary: Path | None) -> None:
-    from reinschrift.expectations.report import write_junit
+def _write_reports(
+    result: Result, junit: Path | None = None, summary: Path | None = None, json_file: Path | None = None
+) -> None:
+    from reinschrift.expectations.report import summarise, write_json, write_junit
 
     try:
         if junit:
-            write_junit(verdict, junit)
+            write_junit(result, junit)
         if summary:
-            summary.write_text(text, encoding="utf-8")
+            summary.write_text(summarise(result), encoding="utf-8")
+        if json_file:
+            write_json(result, json_file)
     except OSError as error:
         raise ReinschriftError(f"{error.filename}: {error.strerror}", "check the path") from error
 
@@ -152,6 +171,7 @@ def run(
     config: Config = None,
     junit: Junit = None,
     summary: Summary = None,
+    json_file: Json = None,
     flags: dict[str, Any],
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
@@ -159,15 +179,15 @@ def run(
     from reinschrift.flows.ports import PoolMapper
     from reinschrift.flows.run import run_plan
 
-    _check_folders(junit, summary)
+    _check_folders(junit, summary, json_file)
     settings = _settings(config, **flags)
     pool = PoolMapper(settings.workers)
     try:
-        with ProgressReporter(Console(stderr=True)) as reporter:
+        with _reported(junit, summary, json_file), ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     finally:
         pool.close()
-    _finish(report, junit, summary)
+    _finish(report, junit, summary, json_file)
 
 
 @app.command()
@@ -175,27 +195,23 @@ def check(
     corpus: Annotated[Path, typer.Argument(help="a published corpus: OUT or OUT/corpus")],
     junit: Junit = None,
     summary: Summary = None,
+    json_file: Json = None,
+    text: Annotated[
+        str | None, typer.Option(help="judge foreign Parquet instead: the column of its text")
+    ] = None,
     config: Config = None,
 ) -> None:
-    """Let the gate judge a published corpus again."""
-    from reinschrift.expectations.report import describe_failures, summarise
-    from reinschrift.flows.store.tables import read_table, resolve_corpus
-    from reinschrift.flows.workers.gate_process import GateProcess
-    from reinschrift.transforms.contracts import METRICS, QUARANTINE
+    """Let the gate judge a published corpus again: first its seal, then all it holds."""
+    from reinschrift.expectations.report import describe_failures
+    from reinschrift.flows.checking import check_corpus
 
-    settings = _settings(config)
-    folder = resolve_corpus(corpus)
-    with GateProcess() as gate:
-        verdict = gate.judge(folder, settings.gate_rows)
-    for line in describe_failures(verdict):
+    _check_folders(junit, summary, json_file)
+    result = check_corpus(corpus, _settings(config), text)
+    for line in describe_failures(result.verdict):
         typer.echo(line)
-    failed = len(verdict.failures)
-    typer.echo(f"{len(verdict.findings) - failed} of {len(verdict.findings)} expectations hold")
-    if junit or summary:
-        metrics = read_table(folder, METRICS).collect()
-        quarantine = read_table(folder, QUARANTINE).collect()
-        _write_reports(verdict, summarise(verdict, metrics, None, quarantine), junit, summary)
-    raise typer.Exit(0 if verdict.passed else 1)
+    typer.echo(result.headline)
+    _write_reports(result, junit, summary, json_file)
+    raise typer.Exit(0 if result.is_good else 1)
 
 
 @app.command()
@@ -227,13 +243,17 @@ def flow(
     config: Config = None,
     junit: Junit = None,
     summary: Summary = None,
+    json_file: Json = None,
     flags: dict[str, Any],
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
     from reinschrift.flows.serving import run_once
 
     settings = _settings(config, **flags)
-    _finish(run_once(inputs or [DEFAULT_INPUT], settings), junit, summary)
+    _check_folders(junit, summary, json_file)
+    with _reported(junit, summary, json_file):
+        report = run_once(inputs or [DEFAULT_INPUT], settings)
+    _finish(report, junit, summary, json_file)
 
 
 @app.command()
@@ -341,7 +361,7 @@ def remove(
             report = republish(settings, change, pool, reporter)
     finally:
         pool.close()
-    _finish(report, None, None)
+    _finish(report)
 
 
 @rules_app.command("check")

@@ -254,19 +254,51 @@ class Settings(BaseSettings):
         affects="resolve",
         unit="code points",
     )
-    gate_rows: int = setting(
-        200_000,
-        ge=1,
-        description="rows a table the gate looks at one by one",
-        affects="nothing",
-        unit="rows",
-    )
     strict: bool = setting(
         False, description="quarantined input fails the run", affects="nothing", unit="yes/no"
     )
+    replay_pages: int = setting(
+        200,
+        ge=0,
+        description="pages read again by a fresh process and compared before publishing",
+        affects="nothing",
+        unit="pages",
+    )
+    history_versions: int = setting(
+        10,
+        ge=0,
+        description="published versions whose figures a run is compared with",
+        affects="nothing",
+        unit="versions",
+    )
+    expectations: Annotated[tuple[Path, ...], NoDecode] = setting(
+        (),
+        description="your own expectations: TOML files or Python modules",
+        affects="nothing",
+        unit="paths",
+    )
+    severity: Annotated[tuple[tuple[str, str], ...], NoDecode] = setting(
+        (),
+        description='of expectations by name: {"sanity.*" = "warn"}; error, warn or off',
+        affects="nothing",
+        unit="table",
+    )
+    thresholds: Annotated[tuple[tuple[str, float], ...], NoDecode] = setting(
+        (),
+        description='of expectations by name: {"sanity.repeats" = 0.95}',
+        affects="nothing",
+        unit="table",
+    )
 
     @field_validator(
-        "skip", "packs", "mask", "quality_profile", "repeat_units", "near_units", mode="before"
+        "skip",
+        "packs",
+        "mask",
+        "quality_profile",
+        "repeat_units",
+        "near_units",
+        "expectations",
+        mode="before",
     )
     @classmethod
     def split_commas(cls, value: object) -> object:
@@ -293,6 +325,37 @@ class Settings(BaseSettings):
         if value and not WRITABLE.fullmatch(value):
             raise ValueError("not an address to publish to")
         return value.rstrip("/") if value else None
+
+    @field_validator("severity", "thresholds", mode="before")
+    @classmethod
+    def split_table(cls, value: object) -> object:
+        """A table, or `name=value,name=value` as in the environment."""
+        if isinstance(value, str):
+            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            value = {name.strip(): given.strip() for name, _, given in pairs}
+        return tuple(sorted(value.items())) if isinstance(value, dict) else value
+
+    @field_validator("severity", mode="after")
+    @classmethod
+    def check_severity(cls, value: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        """Each is a known word."""
+        from reinschrift.expectations.verdict import SEVERITIES
+
+        wrong = [word for _, word in value if word not in SEVERITIES]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is none of {', '.join(SEVERITIES)}")
+        return value
+
+    @field_validator("thresholds", mode="after")
+    @classmethod
+    def check_thresholds(cls, value: tuple[tuple[str, float], ...]) -> tuple[tuple[str, float], ...]:
+        """Each is of an expectation that has one."""
+        from reinschrift.expectations.thresholds import THRESHOLDS
+
+        wrong = [name for name, _ in value if name not in THRESHOLDS]
+        if wrong:
+            raise ValueError(did_you_mean(wrong[0], THRESHOLDS))
+        return value
 
     @field_validator("columns", mode="before")
     @classmethod

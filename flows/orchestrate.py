@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from prefect import flow, get_run_logger, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.futures import wait
+from prefect.states import Completed
 
 from reinschrift.expectations.report import summarise
 from reinschrift.flows.config import Settings
@@ -35,8 +36,7 @@ class NotPublishedError(ReinschriftError):
 
     def __init__(self, report: Report) -> None:
         self.report = report
-        failures = "; ".join(finding.expectation for finding in report.verdict.failures)
-        super().__init__(f"not published: {failures or 'inputs in quarantine, and strict is set'}")
+        super().__init__(report.result.headline, "see the artifact `verdict`")
 
 
 class PrefectTasks:
@@ -122,9 +122,10 @@ def clean_corpus(inputs: list[str], settings: dict[str, Any] | None = None) -> R
         processes.close()
     create_markdown_artifact(
         key="verdict",
-        markdown=summarise(report.verdict, report.metrics, report.previous_metrics, report.quarantine),
-        description="verdict of the gate, funnel, removals",
+        markdown=summarise(report.result),
+        description="state, failures, funnel, removals",
     )
     if report.version is None:
         raise NotPublishedError(report)
-    return report
+    # The caller gets the data of a state that is returned; its message is what Prefect shows.
+    return cast("Report", Completed(message=report.result.headline, data=report))

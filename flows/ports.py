@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
-    from reinschrift.expectations.gate import Verdict
+    from reinschrift.expectations.terms import Terms
+    from reinschrift.expectations.verdict import Verdict
 
 
 class Mapper(Protocol):
@@ -50,8 +51,8 @@ class Gate(Protocol):
     def __exit__(self, *failure: object) -> None:
         """Clean up."""
 
-    def judge(self, corpus: Path, rows: int) -> Verdict:
-        """The verdict on the tables below `corpus`."""
+    def judge(self, corpus: Path, terms: Terms) -> Verdict:
+        """The verdict on the tables below `corpus`, held to the terms."""
         ...
 
 

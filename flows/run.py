@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from polars.exceptions import PolarsError
 
+from reinschrift.expectations.report import (
+    NOTHING_TO_READ,
+    PUBLISHED,
+    REFUSED_BY_GATE,
+    REFUSED_BY_STRICT,
+    Result,
+)
+from reinschrift.expectations.seal import MANIFEST, compose_manifest
+from reinschrift.expectations.terms import Terms
 from reinschrift.flows.sources.inputs import Inputs, find_inputs
 from reinschrift.flows.stages.assemble import finish_tables, publish_part
 from reinschrift.flows.stages.cache import discard_damaged, forget_stages
-from reinschrift.flows.stages.fingerprint import settings_version
+from reinschrift.flows.stages.fingerprint import corpus_code_version, kept_settings, settings_version
 from reinschrift.flows.stages.read import (
     clear_notes,
     count_pages,
@@ -23,7 +34,9 @@ from reinschrift.flows.stages.read import (
     read_shard_carefully,
     suspects,
 )
+from reinschrift.flows.stages.replay import Replay
 from reinschrift.flows.stages.resolve import resolve
+from reinschrift.flows.store.history import Entry, past_figures, record_version
 from reinschrift.flows.store.last_run import (
     LastRun,
     NotRepeatableError,
@@ -32,7 +45,7 @@ from reinschrift.flows.store.last_run import (
     why_not_repeatable,
     write_last_run,
 )
-from reinschrift.flows.store.local import Corpus, OutputError
+from reinschrift.flows.store.local import Corpus, OutputError, explain_os_error
 from reinschrift.flows.store.removals import read_removals, told
 from reinschrift.flows.store.tables import read_table
 from reinschrift.flows.workers.gate_process import GateProcess
@@ -46,13 +59,14 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from reinschrift.expectations.gate import Verdict
+    from reinschrift.expectations.verdict import Verdict
     from reinschrift.flows.config import Settings
     from reinschrift.flows.ports import Gate, Mapper, Reporter
     from reinschrift.flows.sources.inputs import Shard
+    from reinschrift.flows.stages.resolve import Part
     from reinschrift.flows.store.bucket import Bucket
 
-PUBLISHED, REFUSED, USAGE, QUARANTINED = 0, 1, 2, 3  # exit codes
+EXIT_PUBLISHED, EXIT_REFUSED, EXIT_QUARANTINED = 0, 1, 3
 TAG_CHARS = 8
 
 
@@ -86,13 +100,38 @@ class Report:
     bytes_read: int
     is_unchanged: bool = False  # the published corpus is already this one
     seconds: dict[str, float] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """What became of the corpus, in the words of `expectations.report`."""
+        if self.version is not None:
+            return PUBLISHED
+        if self.metrics.is_empty():
+            return NOTHING_TO_READ
+        return REFUSED_BY_STRICT if self.verdict.passed else REFUSED_BY_GATE
 
     @property
     def exit_code(self) -> int:
         """0 published; 1 refused; 3 published, but some inputs are in quarantine."""
-        if self.version is None:
-            return REFUSED
-        return QUARANTINED if self.quarantine.height else PUBLISHED
+        if self.state != PUBLISHED:
+            return EXIT_REFUSED
+        return EXIT_QUARANTINED if self.quarantine.height else EXIT_PUBLISHED
+
+    @property
+    def result(self) -> Result:
+        """What all reports are made of."""
+        return Result(
+            self.state,
+            self.verdict,
+            str(self.out / "corpus"),
+            self.version,
+            self.metrics,
+            self.previous_metrics,
+            self.quarantine,
+            self.settings,
+            self.seconds,
+        )
 
 
 def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
@@ -177,9 +216,19 @@ def _resolve_and_publish(
 ) -> Report:
     """The second half of a run."""
     settings, inputs, stages = work.settings, work.inputs, work.stages
-    corpus = Corpus(settings.out)
     parts = resolve(stages, settings)
     clock.lap("resolve")
+    with Replay(inputs, stages, settings) as replay:
+        return _publish_if_good(work, parts, replay, (mapper, reporter, gate, clock))
+
+
+def _publish_if_good(
+    work: Work, parts: list[Part], replay: Replay, means: tuple[Mapper, Reporter, Gate, _Clock]
+) -> Report:
+    """Write the tables, let the gate judge them, and switch if it lets them pass."""
+    mapper, reporter, gate, clock = means
+    settings, inputs, stages = work.settings, work.inputs, work.stages
+    corpus = Corpus(settings.out)
     fingerprint = _fingerprint(inputs, work.version, told(read_removals(corpus)))
     tag = fingerprint[:TAG_CHARS]
     reporter.begin("publish", len(parts))
@@ -190,11 +239,12 @@ def _resolve_and_publish(
     clock.lap("publish")
     reporter.begin("gate", 0)
     ignored = (*inputs.ignored, *ignored_within(stages, settings))
-    verdict = gate.judge(corpus.staging, settings.gate_rows)
+    again = replay.finish()
+    verdict = gate.judge(corpus.staging, _terms(work, again, refused.height))
     clock.lap("gate")
     may_publish = verdict.passed and not (settings.strict and refused.height)
     was_there = corpus.version_of(fingerprint)
-    version = corpus.publish(fingerprint, settings.keep_versions) if may_publish else None
+    version = _seal_and_publish(work, fingerprint, verdict) if may_publish else None
     if version:
         forget_stages(stages, corpus)
         write_last_run(corpus, LastRun(version, work.version, settings, inputs, stages))
@@ -213,7 +263,52 @@ def _resolve_and_publish(
         inputs.size,
         is_unchanged=version is not None and version == was_there,
         seconds=clock.laps,
+        settings=_kept(work),
     )
+
+
+def _terms(work: Work, replay: Path | None, refused: int) -> Terms:
+    """What the staged corpus is held to besides the contracts."""
+    settings = work.settings
+    past = past_figures(Corpus(settings.out), _settings_digest(work), settings.history_versions)
+    return Terms(
+        settings=_kept(work),
+        severity=dict(settings.severity),
+        thresholds=dict(settings.thresholds),
+        history=past,
+        inputs=work.inputs.digest,
+        replay=str(replay.resolve()) if replay else None,
+        quarantined=refused,
+        own=[str(path.resolve()) for path in settings.expectations],
+    )
+
+
+def _kept(work: Work) -> dict[str, Any]:
+    return kept_settings(work.settings, work.settings.options())
+
+
+def _settings_digest(work: Work) -> str:
+    facts = json.dumps(_kept(work), sort_keys=True)
+    return hashlib.blake2b(facts.encode(), digest_size=8).hexdigest()
+
+
+def _seal_and_publish(work: Work, fingerprint: str, verdict: Verdict) -> str:
+    """Write the manifest beside the tables, switch, and remember the figures."""
+    corpus = Corpus(work.settings.out)
+    figures = {name: value for name, value in verdict.figures.items() if name != "inputs"}
+    manifest = compose_manifest(
+        corpus.staging, work.inputs.digest, _kept(work), corpus_code_version(), figures
+    )
+    try:
+        (corpus.staging / MANIFEST).write_bytes(manifest)
+    except OSError as error:
+        raise explain_os_error(error, corpus.staging) from error
+    before = corpus.current_version()
+    version = corpus.publish(fingerprint, work.settings.keep_versions)
+    day = datetime.now(UTC).isoformat(timespec="seconds")
+    entry = Entry(version, before, day, _settings_digest(work), verdict.figures)
+    record_version(corpus, entry)
+    return version
 
 
 def _open_bucket(settings: Settings) -> Bucket | None:
@@ -300,13 +395,13 @@ def _worker_error() -> WorkerError:
 def _refuse_nothing(inputs: Inputs) -> None:
     """A run of which no named input exists is a mistake, not an empty corpus."""
     if not inputs.shards and not inputs.broken:
-        raise NothingToReadError("there is nothing to read", "name files, folders or globs")
+        raise NothingToReadError(f"{NOTHING_TO_READ}: nothing was named", "name files, folders or globs")
     if not inputs.shards and all(b.reason.startswith("no such") for b in inputs.broken):
         names = ", ".join(b.source for b in inputs.broken)
-        raise NothingToReadError(f"{names}: no such file or folder", "check the path")
+        raise NothingToReadError(f"{NOTHING_TO_READ}: {names}: no such file or folder", "check the path")
     if not inputs.shards:
         reasons = "; ".join(f"{b.source}: {b.reason} ({b.remedy})" for b in inputs.broken)
-        raise UnreadableError(f"nothing can be read: {reasons}")
+        raise UnreadableError(f"{NOTHING_TO_READ}: {reasons}")
 
 
 def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:

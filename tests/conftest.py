@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 import polars as pl
 import pytest
 
-from reinschrift.expectations.gate import Finding, Verdict
-from reinschrift.expectations.laws import Tables, measure_laws
+from reinschrift.expectations.gate import judge_corpus, judge_plainly
+from reinschrift.expectations.seal import MANIFEST
 from reinschrift.flows.config import load_settings
 from reinschrift.flows.ports import InProcessMapper
 from reinschrift.flows.run import Report, run_plan
@@ -20,6 +20,8 @@ from reinschrift.transforms.contracts import PUBLISHED
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from reinschrift.expectations.terms import Terms
+    from reinschrift.expectations.verdict import Verdict
     from reinschrift.flows.ports import Mapper
 
 SHARED = Path(__file__).parents[2] / "shared"
@@ -44,29 +46,15 @@ class Quiet:
 
 
 class LawsGate:
-    """The laws without Great Expectations, which takes seconds to import."""
+    """The gate without Great Expectations, which takes seconds to import."""
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *failure: object) -> None: ...
 
-    def judge(self, corpus: Path, rows: int) -> Verdict:
-        tables = read_corpus(corpus)
-        frame, offenders = measure_laws(
-            Tables(
-                tables["documents"].lazy(),
-                tables["sentences"].lazy(),
-                tables["ledger"].lazy(),
-                tables["metrics"],
-            )
-        )
-        return Verdict(
-            [
-                Finding("laws", row["law"], row["difference"] == 0, row, offenders.get(row["law"], []))
-                for row in frame.iter_rows(named=True)
-            ]
-        )
+    def judge(self, corpus: Path, terms: Terms) -> Verdict:
+        return judge_corpus(corpus, terms, judge_plainly)
 
 
 def read_corpus(corpus: Path) -> dict[str, pl.DataFrame]:
@@ -106,22 +94,22 @@ def blocks_with_repeats(tables: dict[str, pl.DataFrame]) -> pl.DataFrame:
 
 
 def file_hashes(corpus: Path) -> dict[str, str]:
-    """The hash of every file of a corpus, by its path."""
+    """The hash of every file of the tables of a corpus, by its path."""
     folder = corpus.resolve()
     return {
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        if path.is_file() and path.name != MANIFEST
     }
 
 
 def clean(
     inputs: Sequence[str | Path], out: Path, mapper: Mapper | None = None, **settings: object
 ) -> Report:
-    """One run of the plan."""
+    """One run of the plan; pages are read again only if a test asks for it."""
     return run_plan(
         [str(name) for name in inputs],
-        load_settings(out=out, **settings),
+        load_settings(out=out, **{"replay_pages": 0, **settings}),
         mapper or InProcessMapper(),
         Quiet(),
         LawsGate,

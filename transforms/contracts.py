@@ -1,24 +1,35 @@
-"""The tables: columns, types, grain. What the gate checks and the Parquet files say is read here.
+"""The tables: columns, types, grain, keys and invariants, the last as expressions.
 
-Published tables lie in OUT/corpus/<name>/. The staged ones pass between the stages of a run.
+The gate's laws and suites, the files' metadata and the tables in docs/architecture.md are made from
+this. Published tables lie in OUT/corpus/<name>/. The staged ones pass between the stages of a run.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from reinschrift.transforms.boilerplate.role_names import PAGE_TYPES, ROLES
-from reinschrift.transforms.quality.signals import SIGNALS
+from reinschrift.transforms.languages.codes import LANGUAGES
+from reinschrift.transforms.quality.signals import RULES, SIGNALS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from polars._typing import PolarsDataType
 
 KINDS = ("heading", "paragraph", "list_item", "quote", "table", "code", "comment")
 ACTIONS = ("drop", "edit", "note")
 UNDETERMINED = "und"
+FORMATS = ("text", "html")
+UNITS_COUNTED = ("page", "block", "sentence")
+# The steps that may write to the ledger: those of the pipeline that drop, edit or note.
+LEDGER_STEPS = (
+    "read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats", "removals",
+)  # fmt: skip
+LANGUAGE_CODES = (*sorted(LANGUAGES), UNDETERMINED)
 LANGUAGE_SHARES = pl.List(pl.Struct({"language": pl.String, "share": pl.Float32}))
 SPANS = pl.List(
     pl.Struct({"block": pl.UInt32, "sentence": pl.UInt32, "start": pl.UInt32, "end": pl.UInt32})
@@ -27,24 +38,67 @@ SPANS = pl.List(
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its type, what it means, and whether it may be null."""
+    """One column: its type, what it means, whether it may be null, and which values it may have.
+
+    `values`: all there are; `low`, `high`: bounds, inclusive.
+    """
 
     name: str
     dtype: PolarsDataType
     meaning: str
     nullable: bool = False
+    values: tuple[str, ...] = ()
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Invariant:
+    """What every row of a table holds to: a stable name, a sentence, an expression of its columns.
+
+    `broken` is true for a row that does not hold to it. `breaks` are columns that would break it, as an
+    example that a test tries.
+    """
+
+    name: str
+    what: str
+    broken: pl.Expr
+    breaks: Mapping[str, Any]
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns it speaks of."""
+        return sorted(set(self.broken.meta.root_names()))
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A foreign key: each value of `column` that is not null is some row's `key` in `table`."""
+
+    column: str
+    table: str
+    key: str
+
+    @property
+    def what(self) -> str:
+        """In words."""
+        return f"{self.column} is the {self.key} of a row in {self.table}"
 
 
 @dataclass(frozen=True)
 class Table:
-    """One table: its grain in a sentence, its columns in order, its key, its invariants in words."""
+    """One table: its grain in a sentence, its columns in order, its key, foreign keys and invariants.
+
+    What needs other tables is a law in `expectations.laws`.
+    """
 
     name: str
     grain: str
     columns: tuple[Column, ...]
     key: tuple[str, ...] = ()
     partition_by: str | None = None
-    invariants: tuple[str, ...] = ()
+    references: tuple[Reference, ...] = ()
+    invariants: tuple[Invariant, ...] = field(default=(), hash=False)
 
     @property
     def schema(self) -> pl.Schema:
@@ -75,10 +129,14 @@ _BLOCK = Column("block", pl.UInt32, "number of the block (non-blank line) within
 _SENTENCE = Column("sentence", pl.UInt32, "number of the sentence within the block, from 0")
 _START = Column("start", pl.UInt32, "first code point in the page's text after repair")
 _END = Column("end", pl.UInt32, "code point after the last, in the page's text after repair")
-_KIND = Column("kind", pl.String, " | ".join(KINDS))
+_KIND = Column("kind", pl.String, " | ".join(KINDS), values=KINDS)
 _KEPT_BY = Column("kept_by", pl.String, "rule or keep-list that holds the block, whatever drops", True)
 _ROLE = Column(
-    "role", pl.String, f"what the models take the block for: {' | '.join(ROLES)}; null: not asked", True
+    "role",
+    pl.String,
+    f"what the models take the block for: {' | '.join(ROLES)}; null: not asked",
+    nullable=True,
+    values=ROLES,
 )
 _DOCUMENT_ID = Column("document_id", pl.String, "documents.id of the page")
 
@@ -95,10 +153,23 @@ _PAGE_FACTS = (
     Column("date", pl.String, "day of publication, ISO 8601, from the HTML", nullable=True),
     Column("canonical_url", pl.String, "the address the HTML calls its own", nullable=True),
     Column("site_name", pl.String, "name of the site, from the HTML", nullable=True),
-    Column("format", pl.String, "text | html"),
+    Column("format", pl.String, "text | html", values=FORMATS),
     Column("encoding", pl.String, "the encoding it was read with"),
-    Column("page_type", pl.String, f"{' | '.join(PAGE_TYPES)}; null: no model was asked", True),
-    Column("page_type_confidence", pl.Float32, "how sure the model is of page_type", True),
+    Column(
+        "page_type",
+        pl.String,
+        f"{' | '.join(PAGE_TYPES)}; null: no model was asked",
+        nullable=True,
+        values=PAGE_TYPES,
+    ),
+    Column(
+        "page_type_confidence",
+        pl.Float32,
+        "how sure the model is of page_type",
+        nullable=True,
+        low=0,
+        high=1,
+    ),
     Column(
         "confidence",
         pl.Float32,
@@ -108,14 +179,21 @@ _PAGE_FACTS = (
 )
 
 _PAGE_LANGUAGES = (
-    Column("language", pl.String, "language of most of the page's prose, ISO 639, or und"),
-    Column("language_score", pl.Float32, "share of the page's prose in that language"),
+    Column(
+        "language",
+        pl.String,
+        "language of most of the page's prose, ISO 639, or und",
+        values=LANGUAGE_CODES,
+    ),
+    Column("language_score", pl.Float32, "share of the page's prose in that language", low=0, high=1),
     Column("languages", LANGUAGE_SHARES, "each language with its share of the letters, most first"),
     Column(
         "language_agreement",
         pl.Float32,
         "share of the letters of prose on which the voters agreed; null without a vote",
         nullable=True,
+        low=0,
+        high=1,
     ),
 )
 
@@ -220,15 +298,22 @@ PAGE_KEYS = Table(
 _VERDICT = (
     Column("start", pl.UInt32, _START.meaning, nullable=True),
     Column("end", pl.UInt32, _END.meaning, nullable=True),
-    Column("step", pl.String, "step that decided"),
+    Column("step", pl.String, "step that decided", values=LEDGER_STEPS),
     Column("rule", pl.String, "rule that decided: pack/id for rule packs"),
     Column("also", pl.List(pl.String), "every other rule that fired"),
-    Column("action", pl.String, " | ".join(ACTIONS)),
+    Column("action", pl.String, " | ".join(ACTIONS), values=ACTIONS),
     Column("before", pl.String, "text before the action"),
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
     Column("pages", pl.UInt32, "for a template: on how many pages of its site it stood", nullable=True),
     _ROLE,
-    Column("probability", pl.Float32, "the model's P(content), where it was asked", nullable=True),
+    Column(
+        "probability",
+        pl.Float32,
+        "the model's P(content), where it was asked",
+        nullable=True,
+        low=0,
+        high=1,
+    ),
     Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", nullable=True),
 )
 
@@ -244,6 +329,20 @@ ACTIONS_TAKEN = Table(
 )
 
 # ---------------------------------------------------------------- published
+
+_TEXT, _BEFORE, _AFTER = pl.col("text"), pl.col("before"), pl.col("after")
+_IS_EDIT, _IS_REPEAT = pl.col("action") == "edit", pl.col("step") == "repeats"
+_OF_EVERY_LANGUAGE = [signal.name for signal in SIGNALS if not signal.by_language]
+_SHARES = pl.col("languages").list.eval(pl.element().struct.field("share"))
+_CODES = pl.col("languages").list.eval(pl.element().struct.field("language"))
+_RULE_NAMES = [rule.name for rule in RULES]
+
+
+def _signal_column(name: str, dtype: pl.DataType, meaning: str) -> Column:
+    """A signal; a share lies between 0 and 1."""
+    high = 1 if "_frac" in name else None
+    return Column(name, dtype, meaning, nullable=True, low=0, high=high)
+
 
 DOCUMENTS = Table(
     "documents",
@@ -263,12 +362,100 @@ DOCUMENTS = Table(
         Column("n_sentences", pl.UInt32, "rows of this document in sentences"),
         Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
-        *(Column(signal.name, signal.dtype, signal.meaning, nullable=True) for signal in SIGNALS),
+        *(_signal_column(signal.name, signal.dtype, signal.meaning) for signal in SIGNALS),
         Column("quality_flags", pl.List(pl.String), "rules of quality_profile it fails", nullable=True),
     ),
     key=("id",),
     partition_by="language",
-    invariants=("n_sentences is the number of rows with this document_id in sentences",),
+    invariants=(
+        Invariant(
+            "id-form",
+            "id is 20 hexadecimal digits",
+            ~pl.col("id").str.contains(r"\A[0-9a-f]{20}\z"),
+            {"id": pl.lit("no id")},
+        ),
+        Invariant(
+            "text-not-blank",
+            "a document has text",
+            _TEXT.str.strip_chars() == "",
+            {"text": pl.lit(" ")},
+        ),
+        Invariant(
+            "n-chars",
+            "n_chars is the number of code points of text",
+            pl.col("n_chars") != _TEXT.str.len_chars(),
+            {"n_chars": pl.col("n_chars") + 1},
+        ),
+        Invariant(
+            "n-words",
+            "n_words is the number of words of text",
+            pl.col("n_words") != _TEXT.str.count_matches(r"\S+"),
+            {"n_words": pl.col("n_words") + 1},
+        ),
+        Invariant(
+            "n-blocks",
+            "n_blocks is the number of lines of text",
+            pl.col("n_blocks") != _TEXT.str.count_matches("\n", literal=True) + 1,
+            {"n_blocks": pl.col("n_blocks") + 1},
+        ),
+        Invariant(
+            "sentences-of-blocks",
+            "a document has at least a sentence a block",
+            pl.col("n_sentences") < pl.col("n_blocks"),
+            {"n_sentences": pl.lit(0, pl.UInt32)},
+        ),
+        Invariant(
+            "blocks-of-page",
+            "no document has more blocks than its page",
+            pl.col("n_blocks_read") < pl.col("n_blocks"),
+            {"n_blocks_read": pl.lit(0, pl.UInt32)},
+        ),
+        Invariant(
+            "languages-known",
+            "each of languages is a known code",
+            _CODES.list.set_difference(pl.lit(list(LANGUAGE_CODES))).list.len() > 0,
+            {"languages": pl.lit([{"language": "xx", "share": 1.0}], LANGUAGE_SHARES)},
+        ),
+        Invariant(
+            "languages-ordered",
+            "the shares of languages descend and make no more than 1",
+            (_SHARES.list.sort(descending=True) != _SHARES) | (_SHARES.list.sum() > 1.001),
+            {"languages": pl.lit([{"language": "de", "share": 1.5}], LANGUAGE_SHARES)},
+        ),
+        Invariant(
+            "cluster-size",
+            "a cluster is named where it has more than one page",
+            pl.col("duplicate_cluster").is_not_null()
+            != (pl.col("duplicate_cluster_size") > 1).fill_null(value=False),
+            {
+                "duplicate_cluster_size": pl.lit(7, pl.UInt32),
+                "duplicate_cluster": pl.lit(None, pl.String),
+            },
+        ),
+        Invariant(
+            "cluster-owner",
+            "duplicate_cluster is duplicate_of, or else the document itself",
+            pl.col("duplicate_cluster") != pl.coalesce("duplicate_of", "id"),
+            {
+                "duplicate_cluster": pl.lit("0" * 20),
+                "duplicate_cluster_size": pl.lit(2, pl.UInt32),
+                "duplicate_of": pl.lit("1" * 20),
+            },
+        ),
+        Invariant(
+            "signals-present",
+            "a document that was measured has every signal of any language",
+            pl.col("quality_flags").is_not_null()
+            & pl.any_horizontal(pl.col(_OF_EVERY_LANGUAGE).is_null()),
+            {"gopher_word_count": pl.lit(None, pl.UInt32)},
+        ),
+        Invariant(
+            "flags-known",
+            "each of quality_flags is a rule of a profile",
+            pl.col("quality_flags").list.set_difference(pl.lit(_RULE_NAMES)).list.len() > 0,
+            {"quality_flags": pl.lit(["no-such-rule"])},
+        ),
+    ),
 )
 
 SENTENCES = Table(
@@ -283,14 +470,40 @@ SENTENCES = Table(
         _END,
         _KIND,
         _ROLE,
-        Column("language", pl.String, "language of the block, ISO 639, or und"),
+        Column("language", pl.String, "language of the block, ISO 639, or und", values=LANGUAGE_CODES),
         Column("text", pl.String, "the sentence"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),
         Column("duplicate_of", pl.String, "mode mark: sentences.id of the first copy", True),
     ),
     key=("id",),
     partition_by="language",
-    invariants=("end > start", "no two kept sentences repeat each other within a language"),
+    references=(Reference("document_id", "documents", "id"),),
+    invariants=(
+        Invariant(
+            "id-form",
+            "id is document_id:block:sentence",
+            pl.col("id") != pl.format("{}:{}:{}", "document_id", "block", "sentence"),
+            {"id": pl.col("id") + "0"},
+        ),
+        Invariant(
+            "span",
+            "end is greater than start",
+            pl.col("end") <= pl.col("start"),
+            {"end": pl.col("start")},
+        ),
+        Invariant(
+            "text-form",
+            "a sentence is not blank, has no line break, and no white space at its ends",
+            (_TEXT == "") | (_TEXT.str.strip_chars() != _TEXT) | _TEXT.str.contains("\n", literal=True),
+            {"text": " " + _TEXT},
+        ),
+        Invariant(
+            "not-its-own-copy",
+            "no sentence is marked as a copy of itself",
+            pl.col("duplicate_of") == pl.col("id"),
+            {"duplicate_of": pl.col("id")},
+        ),
+    ),
 )
 
 LEDGER = Table(
@@ -310,9 +523,73 @@ LEDGER = Table(
             "sentences.id of the copy that stayed; documents.id where a page was dropped whole",
             nullable=True,
         ),
-        Column("similarity", pl.Float32, "Jaccard of word 3-grams by which it joined its cluster", True),
+        Column(
+            "similarity",
+            pl.Float32,
+            "Jaccard of word 3-grams by which it joined its cluster",
+            nullable=True,
+            low=0,
+            high=1,
+        ),
     ),
-    invariants=("a drop has no after", "a repeat has a kept_at, which was not itself dropped"),
+    invariants=(
+        Invariant(
+            "after-of-an-edit",
+            "an edit has a different text after, and nothing else has one",
+            pl.when(_IS_EDIT)
+            .then(_AFTER.is_null() | (_AFTER == _BEFORE))
+            .otherwise(_AFTER.is_not_null()),
+            {"action": pl.lit("drop"), "after": pl.lit("x")},
+        ),
+        Invariant(
+            "kept-at-of-a-repeat",
+            "a repeat names the copy that was kept, and nothing else does",
+            pl.col("kept_at").is_not_null() != _IS_REPEAT,
+            {"step": pl.lit("repeats"), "kept_at": pl.lit(None, pl.String)},
+        ),
+        Invariant(
+            "pages-of-a-template",
+            "a template says on how many pages it stood, and nothing else does",
+            (pl.col("step") == "templates") != pl.col("pages").is_not_null(),
+            {"step": pl.lit("templates"), "pages": pl.lit(None, pl.UInt32)},
+        ),
+        Invariant(
+            "place",
+            "what has a sentence has a block, and what has a block has a start and an end in order",
+            (pl.col("sentence").is_not_null() & pl.col("block").is_null())
+            | (pl.col("block").is_not_null() & (pl.col("start").is_null() | pl.col("end").is_null()))
+            | (pl.col("end") < pl.col("start")),
+            {"block": pl.lit(0, pl.UInt32), "start": pl.lit(None, pl.UInt32)},
+        ),
+        Invariant(
+            "text-of-a-drop",
+            "what was dropped has a text, unless its page was taken down",
+            (pl.col("action") == "drop") & (_BEFORE == "") & (pl.col("step") != "removals"),
+            {"action": pl.lit("drop"), "step": pl.lit("repair"), "before": pl.lit("")},
+        ),
+        Invariant(
+            "spans-of-a-page",
+            "a page dropped whole has a span for each line of its text, and nothing else has spans",
+            pl.col("spans").is_not_null()
+            & (
+                pl.col("block").is_not_null()
+                | (pl.col("spans").list.len() != _BEFORE.str.count_matches("\n", literal=True) + 1)
+            ),
+            {"spans": pl.lit([], SPANS)},
+        ),
+        Invariant(
+            "probability-of-the-line-model",
+            "what the line model dropped has the probability by which it did",
+            (pl.col("rule") == "line-model") & pl.col("probability").is_null(),
+            {"rule": pl.lit("line-model"), "probability": pl.lit(None, pl.Float32)},
+        ),
+        Invariant(
+            "similarity-of-a-near-duplicate",
+            "a near duplicate has a similarity, and nothing else has one",
+            pl.col("rule").str.starts_with("near-") != pl.col("similarity").is_not_null(),
+            {"rule": pl.lit("near-page"), "similarity": pl.lit(None, pl.Float32)},
+        ),
+    ),
 )
 
 METRICS = Table(
@@ -321,17 +598,31 @@ METRICS = Table(
     (
         Column("step", pl.String, "step of the pipeline"),
         Column("rule", pl.String, "rule; null: the whole step", nullable=True),
-        Column("unit", pl.String, "page | block | sentence: what is counted"),
-        Column("units_in", pl.Int64, "units that came in", nullable=True),
-        Column("units_out", pl.Int64, "units that went on", nullable=True),
-        Column("units_dropped", pl.Int64, "units dropped"),
-        Column("units_edited", pl.Int64, "units edited"),
-        Column("chars_in", pl.Int64, "code points that came in", nullable=True),
-        Column("chars_out", pl.Int64, "code points that went on", nullable=True),
-        Column("chars_dropped", pl.Int64, "code points of dropped units"),
+        Column("unit", pl.String, "page | block | sentence: what is counted", values=UNITS_COUNTED),
+        Column("units_in", pl.Int64, "units that came in", nullable=True, low=0),
+        Column("units_out", pl.Int64, "units that went on", nullable=True, low=0),
+        Column("units_dropped", pl.Int64, "units dropped", low=0),
+        Column("units_edited", pl.Int64, "units edited", low=0),
+        Column("chars_in", pl.Int64, "code points that came in", nullable=True, low=0),
+        Column("chars_out", pl.Int64, "code points that went on", nullable=True, low=0),
+        Column("chars_dropped", pl.Int64, "code points of dropped units", low=0),
     ),
     key=("step", "rule", "unit"),
-    invariants=("units_in = units_out + units_dropped", "units_out = units_in of the next step"),
+    invariants=(
+        Invariant(
+            "units-add-up",
+            "units_in is units_out and units_dropped together",
+            pl.col("units_in") != pl.col("units_out") + pl.col("units_dropped"),
+            {"units_in": pl.lit(-1, pl.Int64), "units_out": pl.lit(0, pl.Int64)},
+        ),
+        Invariant(
+            "whole-steps",
+            "a step as a whole has units_in and units_out, and its rules have none",
+            (pl.col("rule").is_null() != pl.col("units_in").is_not_null())
+            | (pl.col("rule").is_null() != pl.col("units_out").is_not_null()),
+            {"units_in": pl.lit(None, pl.Int64), "rule": pl.lit(None, pl.String)},
+        ),
+    ),
 )
 
 PAGE_METRICS = Table(
@@ -349,6 +640,14 @@ QUARANTINE = Table(
         Column("record", pl.String, "its line, row or byte; null: the whole input", nullable=True),
         Column("reason", pl.String, "what is wrong"),
         Column("remedy", pl.String, "what to do about it"),
+    ),
+    invariants=(
+        Invariant(
+            "says-why",
+            "what was refused says why, and what to do",
+            (pl.col("reason").str.strip_chars() == "") | (pl.col("remedy").str.strip_chars() == ""),
+            {"remedy": pl.lit("")},
+        ),
     ),
 )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +11,7 @@ from rich import filesize
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
-from reinschrift.expectations.report import describe_failures
+from reinschrift.expectations.report import describe_failures, printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,23 +102,19 @@ def show_report(report: Report, console: Console) -> None:
     if report.ignored:
         _plain(console, f"ignored, for they are no pages: {len(report.ignored)}, as {report.ignored[0]}")
     for line in describe_failures(report.verdict):
-        _plain(console, f"failed: {line}" if not line.startswith(" ") else line)
+        _plain(console, line)
     _plain(console, _last_line(report))
 
 
 def _plain(console: Console, text: str) -> None:
-    safe = re.sub(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", "\ufffd", text)
-    console.print(safe, highlight=False, markup=False, soft_wrap=True)
+    console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
 def _last_line(report: Report) -> str:
-    judged = len(report.verdict.findings)
+    headline = report.result.headline
     if report.version:
-        return f"published {report.out / 'corpus'} (version {report.version}, {judged} expectations)"
-    if report.verdict.passed:
-        return "not published: --strict, and some inputs are in quarantine; the old corpus stands"
-    failed = len(report.verdict.failures)
-    return f"not published: {failed} of {judged} expectations failed; the old corpus stands"
+        return f"{headline}; {report.out / 'corpus'} is version {report.version}"
+    return f"{headline}; the old corpus stands"
 
 
 def _closing_table(report: Report) -> Table:

@@ -9,7 +9,7 @@ from dataclasses import fields
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.config import affecting
 
@@ -89,10 +89,21 @@ def _imports_of(source: Path) -> list[str]:
     return names
 
 
+def kept_settings(settings: Settings, options: Options) -> dict[str, Any]:
+    """The settings that decide what is kept, as a manifest has them: no secrets, packs by hash."""
+    names = set(affecting("read", "resolve")) - {"mask_key", "packs"}
+    packs = hashlib.blake2b(repr(options.packs).encode(), digest_size=8).hexdigest()
+    return {**settings.model_dump(mode="json", include=names), "packs": packs}
+
+
+def corpus_code_version() -> str:
+    """The version of all code that a corpus depends on."""
+    return code_version("flows.stages.read", "flows.stages.resolve", "flows.stages.assemble")
+
+
 def settings_version(settings: Settings, options: Options) -> str:
     """A hash of the settings that decide what is kept, and of the code of all stages."""
-    code = code_version("flows.stages.read", "flows.stages.resolve", "flows.stages.assemble")
-    return _version(settings, options, affecting("read", "resolve"), code)
+    return _version(settings, options, affecting("read", "resolve"), corpus_code_version())
 
 
 def stage_version(settings: Settings, options: Options) -> str:

@@ -17,7 +17,7 @@ import polars as pl
 from reinschrift.flows.readers import Broken, Columns, Page, ReadOptions, read_piece
 from reinschrift.flows.stages.cache import is_whole, seal_stage, set_aside
 from reinschrift.flows.stages.fingerprint import stage_version
-from reinschrift.flows.stages.rejects import RejectSink
+from reinschrift.flows.stages.rejects import NoSink, RejectSink
 from reinschrift.flows.store.local import Corpus, explain_os_error
 from reinschrift.flows.store.tables import stage_files, write_table
 from reinschrift.flows.workers.limits import PageWatch, stopped_page
@@ -259,7 +259,9 @@ def _changed(shard: Shard) -> bool:
         return True
 
 
-def _read_batches(shard: Shard, settings: Settings, rejects: RejectSink) -> Iterator[pl.DataFrame]:
+def _read_batches(
+    shard: Shard, settings: Settings, rejects: RejectSink | NoSink
+) -> Iterator[pl.DataFrame]:
     """RECORDS of a shard, a bounded number of bytes at a time; what is no page is rejected."""
     batch: list[dict[str, Any]] = []
     size = page = 0
@@ -322,3 +324,13 @@ def _context(settings: Settings) -> tuple[Context, str]:
     """The compiled rules, once for each process, and the version of the read stage."""
     options = settings.options()
     return Context(options, RuleBook(options.packs)), stage_version(settings, options)
+
+
+def records_of(shard: Shard, settings: Settings) -> Iterator[pl.DataFrame]:
+    """RECORDS of a shard, a bounded number of bytes at a time, without what is no page."""
+    return _read_batches(shard, settings, NoSink())
+
+
+def was_changed(shard: Shard) -> bool:
+    """Whether a file of a shard is another than the one that was hashed."""
+    return _changed(shard)

@@ -55,6 +55,13 @@ class RejectSink:
         self.broken.clear()
 
 
+class NoSink:
+    """Leaves what is no page where it is."""
+
+    def put(self, item: Broken | Ignored) -> None:
+        """Forget it."""
+
+
 def quarantine(broken: Iterable[Broken]) -> pl.DataFrame:
     """QUARANTINE rows."""
     rows = [

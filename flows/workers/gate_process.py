@@ -4,27 +4,23 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from typing import TYPE_CHECKING, Self
 
-from reinschrift.expectations.gate import Finding, Verdict
-from reinschrift.transforms.contracts import PUBLISHED
-from reinschrift.transforms.errors import ReinschriftError
+from reinschrift.expectations.gate import verdict_from
+from reinschrift.expectations.verdict import Observation, Verdict, find
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-class GateError(ReinschriftError):
-    """The gate itself broke down; nothing was published."""
-
-    exit_code = 1
+    from reinschrift.expectations.terms import Terms
 
 
 class GateProcess:
-    """A judge that warms up as soon as the `with` block begins."""
+    """The gate's process, which imports what it needs as soon as the `with` block begins."""
 
     def __enter__(self) -> Self:
         self.errors = tempfile.TemporaryFile()
@@ -46,15 +42,9 @@ class GateProcess:
         self.process.communicate()
         self.errors.close()
 
-    def judge(self, corpus: Path, rows: int) -> Verdict:
-        """The verdict on the tables below `corpus`.
-
-        Raises GateError where the judge's process died.
-        """
-        files = {
-            table.name: sorted(map(str, (corpus / table.name).rglob("*.parquet"))) for table in PUBLISHED
-        }
-        request = json.dumps({"files": files, "rows": rows}) + "\n"
+    def judge(self, corpus: Path, terms: Terms) -> Verdict:
+        """The verdict on the tables below `corpus`; a process that died is a failed expectation."""
+        request = json.dumps({"folder": str(corpus.resolve()), "terms": terms.to_dict()}) + "\n"
         if self.process.poll() is not None:
             self.process.communicate()  # somebody killed it while the work went on
             self._start()
@@ -62,9 +52,20 @@ class GateProcess:
         if self.process.returncode < 0:
             self._start()
             answer, _ = self.process.communicate(request.encode())
-        if self.process.returncode != 0 or not answer:
-            self.errors.seek(0)
-            last = self.errors.read().decode("utf-8", "replace").strip().splitlines()[-1:]
-            raise GateError(f"the gate broke down: {''.join(last)}", "report it, with the input")
-        findings = json.loads(answer)["findings"]
-        return Verdict([Finding(**finding) for finding in findings])
+        if self.process.returncode == 0 and answer:
+            return verdict_from(json.loads(answer))
+        why = _why(self.process.returncode, self._last_words())
+        lost = Observation("gate.process", "corpus", "the corpus can be judged", 1, found=why, error=why)
+        return Verdict(find([lost], [False], {}))
+
+    def _last_words(self) -> str:
+        self.errors.seek(0)
+        lines = self.errors.read().decode("utf-8", "replace").strip().splitlines()
+        return lines[-1] if lines else ""
+
+
+def _why(code: int, said: str) -> str:
+    """Why the gate's process gave no answer."""
+    how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+    memory = ", perhaps for want of memory" if -code == signal.SIGKILL else ""
+    return f"the gate's process was {how}{memory}{': ' + said if said else ''}"

@@ -273,11 +273,11 @@ def test_of_two_runs_the_second_is_refused(store, tmp_path, monkeypatch):
     class Meanwhile(LawsGate):
         """While the gate judges, another output publishes to the same place."""
 
-        def judge(self, corpus, rows):
+        def judge(self, corpus, terms):
             with monkeypatch.context() as patch:
                 patch.setattr("tests.conftest.LawsGate", LawsGate)
                 publish(tmp_path, PAGES[1], out="other")
-            return super().judge(corpus, rows)
+            return super().judge(corpus, terms)
 
     monkeypatch.setattr("tests.conftest.LawsGate", Meanwhile)
     with pytest.raises(StoreError, match="another run published here meanwhile") as refusal:

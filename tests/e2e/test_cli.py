@@ -68,13 +68,13 @@ def test_reports(seeds):
     assert sum(suite.tests for suite in xml) > 60
     assert sum(suite.failures for suite in xml) == 0
     summary = (folder / "summary.md").read_text()
-    assert "## Corpus passed" in summary
+    assert summary.startswith("## Corpus published: ")
     assert "| repeats | exact-sentence | 3 |" in summary
 
 
 def test_check_judges_a_published_corpus(seeds, tmp_path):
     done = reinschrift("check", seeds[0] / "data", "--summary", tmp_path / "s.md")
-    assert (done.returncode, "expectations hold" in done.stdout) == (0, True)
+    assert (done.returncode, "passes the gate" in done.stdout) == (0, True)
     assert reinschrift("check", tmp_path).returncode == 2
 
 
@@ -143,7 +143,13 @@ def test_bad_input_costs_only_itself(tmp_path):
     notes = tables["ledger"].filter(action="note").select("rule", "before").rows()
     assert ("encoding", "windows-1252") in notes
     assert any(rule == "no-verdict" and "deep" in before for rule, before in notes)
-    assert reinschrift("run", tmp_path, "--out", out, "--strict").returncode == 1
+    junit, told = tmp_path / "junit.xml", tmp_path / "told.json"
+    strict = ("--strict", "--junit", junit, "--json", told)
+    done = reinschrift("run", out.parent / "good.txt", out.parent / "empty.txt", "--out", out, *strict)
+    assert done.returncode == 1
+    assert "refused by strict: 1 failure" in done.stdout
+    assert sum(suite.failures for suite in JUnitXml.fromfile(str(junit))) == 1
+    assert json.loads(told.read_text())["state"] == "refused by strict"
 
 
 def test_an_output_that_cannot_be_written(tmp_path):

@@ -119,14 +119,15 @@ def test_a_schedule_fires_and_gives_the_bytes_of_a_direct_run(server, tmp_path):
             os.killpg(serving.pid, signal.SIGKILL)
             serving.wait()
     verdicts = ask(url, "/artifacts/filter", {"artifacts": {"key": {"any_": ["verdict"]}}})
-    assert "Corpus passed" in verdicts[0]["data"]
+    assert "## Corpus published" in verdicts[0]["data"]
+    assert runs_in(url, "COMPLETED")[0]["state"]["message"].startswith("published: ")
     os.chdir(REPOSITORY)
     clean(["seeds"], tmp_path / "direct")
     assert file_hashes(tmp_path / "served" / "corpus") == file_hashes(tmp_path / "direct" / "corpus")
 
 
 def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
-    _, environment = server
+    url, environment = server
     (tmp_path / "empty.txt").touch()
     (tmp_path / "a.txt").write_text("Ein Satz über die Brücke, die am Fluss steht.")
     command = [
@@ -143,7 +144,9 @@ def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
         command, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1, done.stderr[-2000:]
-    assert "not published: --strict" in done.stdout
+    assert "refused by strict" in done.stdout
+    (failed,) = [run["state"]["message"] for run in runs_in(url, "FAILED") if run["state"]]
+    assert "refused by strict" in failed
     command.remove("--strict")
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False

@@ -41,7 +41,8 @@ def test_a_run_without_a_page_ends_and_says_why(tmp_path, name, content):
     (tmp_path / name).write_text(content)
     report = clean([tmp_path / name], tmp_path / "out")
     assert report.quarantine.height == (name != "a.csv")
-    assert read_corpus(tmp_path / "out" / "corpus")["documents"].is_empty()
+    assert (report.state, report.exit_code, report.version) == ("nothing to read", 1, None)
+    assert [cause.name for cause in report.result.causes] == ["metrics.pages-read"]
 
 
 def test_masked_addresses_are_compared_as_they_were(tmp_path):

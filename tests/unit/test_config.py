@@ -123,3 +123,21 @@ def test_the_width_of_a_terminal_is_no_setting(tmp_path, monkeypatch):
     file = tmp_path / "reinschrift.toml"
     file.write_text('columns = {text = "inhalt"}')
     assert load_settings(file).columns == (("text", "inhalt"),)
+
+
+def test_severities_and_thresholds_are_checked(tmp_path, monkeypatch):
+    file = tmp_path / "s.toml"
+    file.write_text('severity = { "history.*" = "error" }\nthresholds = { "sanity.repeats" = 0.97 }')
+    settings = load_settings(file)
+    assert dict(settings.severity) == {"history.*": "error"}
+    assert dict(settings.thresholds) == {"sanity.repeats": 0.97}
+    monkeypatch.setenv("REINSCHRIFT_THRESHOLDS", "sanity.repeats=0.5")
+    assert dict(load_settings(file).thresholds) == {"sanity.repeats": 0.5}
+    for wrong, says in (
+        ('severity = { "history.*" = "fatal" }', "'fatal' is none of error, warn, off"),
+        ('thresholds = { "sanity.repeat" = 1 }', "did you mean sanity.repeats"),
+    ):
+        monkeypatch.delenv("REINSCHRIFT_THRESHOLDS", raising=False)
+        file.write_text(wrong)
+        with pytest.raises(ConfigError, match=says):
+            load_settings(file)
