@@ -11,7 +11,15 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reinschrift.flows.readers import archives, documents, lines, tables, web_archives, whole_files
+from reinschrift.flows.readers import (
+    archives,
+    documents,
+    lines,
+    parquet,
+    tables,
+    web_archives,
+    whole_files,
+)
 from reinschrift.flows.readers.columns import Columns
 from reinschrift.flows.readers.page import (
     Broken,
@@ -66,7 +74,7 @@ READERS: dict[str, Format] = {
     ".json": Format(documents.read_json, is_cuttable=True, is_lines=True),
     ".csv": Format(tables.read_csv, is_lines=True),
     ".tsv": Format(tables.read_csv, is_lines=True),
-    ".parquet": Format(tables.read_parquet),
+    ".parquet": Format(parquet.read_parquet),
     ".warc": Format(web_archives.read_warc),
     ".wet": Format(web_archives.read_warc),
 }

@@ -10,7 +10,7 @@ import orjson
 from reinschrift.flows.readers.columns import read_record
 from reinschrift.flows.readers.decoding import decode
 from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Page
-from reinschrift.flows.readers.whole_files import check_page
+from reinschrift.flows.readers.whole_files import check_page, is_larger
 
 if TYPE_CHECKING:
     import io
@@ -96,7 +96,7 @@ def page_of_record(data: bytes, content: Content, position: int, where: str) -> 
     if facts.problem:
         return Broken(source, where, *facts.problem)
     limit = content.options.max_page_bytes
-    if len(data) > limit and len(facts.content.encode()) > limit:
+    if is_larger(facts.content, limit):
         reason = f"more bytes of text than max_page_bytes = {limit:,}"
         return Broken(source, where, reason, "cut the record, or raise max_page_bytes")
     page = Page(

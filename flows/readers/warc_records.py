@@ -262,6 +262,8 @@ class _Window:
         if not VERSION.match(self.data, start - self.start):
             raise NoRecordError("no WARC header where a record should begin")
         end = self._header_end(start)
+        if not _HEADER.match(self.data, start - self.start):
+            raise NoRecordError("a WARC header without named fields")
         return read_head(bytes(self.data[start - self.start : end - self.start]))
 
     def _header_end(self, start: int) -> int:

@@ -69,7 +69,8 @@ def _claims(data: bytes) -> Iterator[Claim]:
         fields = [
             (name.strip().lower(), value.strip().partition(b"\r")[0])
             for name, colon, value in (
-                line.partition(b":") for line in data[start : blank.end()].split(b"\n")[1:]
+                line.partition(b":")
+                for line in re.sub(rb"\r?\n[ \t]+", b" ", data[start : blank.end()]).split(b"\n")[1:]
             )
             if colon
         ]
