@@ -122,11 +122,19 @@ class _Reader:
 
         schema = self.file.schema_arrow
         large = {n for longest in self.longest for n, size in longest.items() if _is_large(size)}
+        large -= {n for n in large if self._is_prefixed(n)}  # which Arrow can't read so
         roots = {self.file.schema.column(n).path for n in large}
-        strings = (pa.types.is_string, pa.types.is_binary, pa.types.is_large_string)
+        strings = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
+        types = {field.name: field.type for field in schema if field.name in roots}
         return [
-            field.name for field in schema if field.name in roots and any(s(field.type) for s in strings)
+            name
+            for name, kind in types.items()
+            if (kind.value_type if pa.types.is_dictionary(kind) else kind) in strings
         ]
+
+    def _is_prefixed(self, leaf: int) -> bool:
+        groups = range(self.metadata.num_row_groups)
+        return any(PREFIXED in self.metadata.row_group(n).column(leaf).encodings for n in groups)
 
     def read(self) -> Iterator[Page | Broken]:
         """The rows of all groups."""
@@ -143,13 +151,16 @@ class _Reader:
         for group in range(self.metadata.num_row_groups):
             size = self.metadata.row_group(group).num_rows
             if self._is_bomb(group):
-                reason = f"row group {group} of {size:,} rows unpacks to more bytes than "
-                reason += f"{self.content.budget.allowed:,}, beyond max_decompress_ratio"
-                remedy = "if it is no bomb, raise max_decompress_ratio"
-                yield Broken(self.content.source, f"row {row + 1}", reason, remedy)
+                yield self._beyond_ratio(group, row)
             else:
                 yield from self._read_group(group, row)
             row += size
+
+    def _beyond_ratio(self, group: int, row: int) -> Broken:
+        reason = f"row group {group} unpacks to more bytes from here on than "
+        reason += f"{self.content.budget.allowed:,}, beyond max_decompress_ratio"
+        remedy = "if it is no bomb, raise max_decompress_ratio"
+        return Broken(self.content.source, f"row {row + 1}", reason, remedy)
 
     def _read_group(self, group: int, row: int) -> Iterator[Page | Broken]:
         import pyarrow as pa
@@ -160,9 +171,14 @@ class _Reader:
         is_unique = len(set(written)) == len(written)
         columns = [written[n] for n in self.wanted] if is_unique else None
         taken = range(len(names)) if is_unique else self.wanted
+        spent = 0  # by batches of few rows, whose values may be long and written in a few bytes
         try:
             rows = self._batch_rows(group)
             for batch in self.file.iter_batches(rows, [group], columns, use_threads=False):
+                spent += batch.nbytes if rows < BATCH_ROWS else 0
+                if spent > self.content.budget.allowed:
+                    yield self._beyond_ratio(group, row)
+                    return
                 values = [list(self._values(batch.column(n))) for n in taken]
                 for record in zip(*values, strict=True):
                     yield self._page(dict(zip(names, record, strict=True)), row)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.readers.lines import broken_stream, skip_line
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from reinschrift.flows.readers.page import Content, Page
 
 BUFFER_BYTES = 1 << 20
+_INNER_LINE_END = re.compile(r"(?<=\r)(?![\r\n]|\Z)")
 DELIMITERS = (",", ";", "\t", "|")
 
 
@@ -89,7 +91,7 @@ class _CsvRows:
             if row and (len(taken) == 1 or not self._is_open(row, taken)):
                 yield self._page(row, taken[0])
             elif any(line.text.strip() for line in taken):
-                yield self._reread(taken, error)
+                yield from self._reread(taken, error)
                 return
 
     def _is_open(self, row: list[str], taken: list[_Line]) -> bool:
@@ -103,18 +105,22 @@ class _CsvRows:
             return False
         return all(len(row) in (0, len(self.header)) for row in rows)
 
-    def _reread(self, taken: list[_Line], error: str) -> Page | Broken:
+    def _reread(self, taken: list[_Line], error: str) -> Iterator[Page | Broken]:
         """The row of the first line, or why it is none; the other lines are read once more."""
         first, *others = taken
         self.waiting.extendleft(reversed(others))
-        if not others:  # text behind a quotation mark, as a careless writer leaves it
+        parts = _INNER_LINE_END.split(first.text)
+        if len(parts) > 1 and not others:
+            self.waiting.extendleft(reversed([replace(first, text=part) for part in parts]))
+            return
+        if not others and first.text.count('"') % 2 == 0:  # text behind a mark, by a careless writer
             row = next(csv.reader([first.text], delimiter=self.delimiter), [])
-            is_closed = first.text.count('"') % 2 == 0
-            if is_closed and len(row) == len(self.header):
-                return self._page(row, first)
+            if len(row) == len(self.header):
+                yield self._page(row, first)
+                return
         reason = f"not valid CSV: {error} (the line begins at byte {first.position})"
         remedy = "correct the quotation marks of the line"
-        return Broken(self.content.source, f"line {first.number}", reason, remedy)
+        yield Broken(self.content.source, f"line {first.number}", reason, remedy)
 
     def _page(self, row: list[str], first: _Line) -> Page | Broken:
         where = f"line {first.number}"
@@ -178,5 +184,16 @@ def as_utf8(stream: io.BufferedReader[Any], encoding: str) -> io.BufferedReader[
     class Recoded(Filled):
         def next_bytes(self, limit: int) -> bytes:
             return text.read(max(1, limit // 4)).encode("utf-8", "replace")
+
+    return io.BufferedReader(Recoded(), BUFFER_BYTES)
+
+
+def with_line_feeds(stream: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
+    """A stream with a line feed for each carriage return."""
+    from reinschrift.flows.readers.unpacking import Filled
+
+    class Recoded(Filled):
+        def next_bytes(self, limit: int) -> bytes:
+            return stream.read1(min(limit, BUFFER_BYTES)).replace(b"\r", b"\n")
 
     return io.BufferedReader(Recoded(), BUFFER_BYTES)

@@ -7,7 +7,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from reinschrift.flows.readers import READERS, format_of
+from reinschrift.flows.readers import READERS, format_of, has_old_line_ends
 from reinschrift.flows.readers.columns import Columns
 from reinschrift.flows.readers.documents import is_document
 from reinschrift.flows.readers.page import Budget
@@ -59,8 +59,8 @@ def plan_cuts(
         suffix += next(end for end, known in PACKINGS.items() if known is packing)
     elif suffix in WARCS and told == ".warc":
         cuts = _cut_warc(file, shard_bytes)
-    elif READERS.get(suffix) and READERS[suffix].is_cuttable and told in (None, ".jsonl"):
-        is_whole = packing or wide_encoding(head) or is_document(head)
+    elif READERS.get(suffix) and READERS[suffix].read_part and told in (None, ".jsonl"):
+        is_whole = packing or wide_encoding(head) or is_document(head) or has_old_line_ends(head)
         cuts = [] if is_whole else list(_cut_lines(file, size, shard_bytes))
         suffix = ".jsonl"
     else:

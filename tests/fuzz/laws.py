@@ -48,3 +48,29 @@ def _gaps(data: bytes, covered: list[tuple[int, int]]) -> bool:
             return True
         at = end
     return False
+
+
+def check_csv(data: bytes, folder: Path) -> None:
+    """Each row that a strict parser reads before the first error is a page or named."""
+    items = read(data, "a.csv", folder)
+    read_pages = [item for item in items if isinstance(item, Page)]
+    pages = {data[: page.position].count(b"\n") + 1: page.content for page in read_pages}
+    named = {item.record for item in items if isinstance(item, Broken)}
+    if None in named or "line 1" in named:
+        return
+    for line, text in oracle.csv_rows(data).items():
+        assert line in pages or f"line {line}" in named, f"the row of line {line} is lost"
+        assert "\ufffd" in text or pages.get(line, text) == text, f"the row of line {line} is another"
+
+
+def check_parquet(data: bytes, folder: Path) -> None:
+    """Each row that can be read by itself is a page or named, or stands behind a break of its group."""
+    items = read(data, "a.parquet", folder)
+    pages = {item.position for item in items if isinstance(item, Page)}
+    named = {item.record for item in items if isinstance(item, Broken)}
+    if None in named:
+        return
+    groups = [i for i in items if isinstance(i, Broken) and i.reason.startswith("row group")]
+    for row in oracle.parquet_rows(data):
+        is_named = row - 1 in pages or f"row {row}" in named
+        assert is_named or groups, f"row {row} is lost"
