@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from reinschrift.flows.readers.archives import seekable
 from reinschrift.flows.readers.columns import FOLDED
 from reinschrift.flows.readers.page import Broken
+from reinschrift.flows.readers.parquet_footer import FooterError, read_chunks
 from reinschrift.flows.readers.rows import page_of_row, report_columns, too_large, unique_names
 
 if TYPE_CHECKING:
@@ -26,8 +27,6 @@ BATCH_ROWS = 64
 MAX_BATCH_ROWS = 1 << 16
 BATCH_BYTES = 1 << 28  # what the values of a batch may take where each is as long as it can be
 BUFFER_BYTES = 1 << 20
-PAGE_HEADER_BYTES = 16
-PREFIXED = "DELTA_BYTE_ARRAY"  # an encoding in which a value names the beginning of the one before
 
 
 @dataclass(frozen=True)
@@ -73,68 +72,29 @@ class _Reader:
         self.contents = {roots[found[role]] for role in ("html", "text") if role in found}
         self.wanted = [n for n, name in enumerate(names) if name in roots.values() or name in FOLDED]
         self.file, self.metadata = file, file.metadata
-        self.leaves = self._leaves()
-        self.longest = [self._longest(group) for group in range(file.num_row_groups)]
+        roots_written = {file.schema_arrow.names[n] for n in self.wanted}
+        self.chunks = [
+            [chunk for chunk in group if _root(chunk.path, roots_written)]
+            for group in read_chunks(handle)
+        ]
+        if len(self.chunks) != file.num_row_groups:
+            raise FooterError("the footer does not say what each row group holds")
         self.dictionaries = self._dictionaries()
-
-    def _leaves(self) -> list[int]:
-        """The columns of the file below those that are wanted."""
-        schema, names = self.file.schema, self.file.schema_arrow.names
-        roots = [schema.column(n).path.split(".")[0] for n in range(len(schema))]
-        wanted = {names[n] for n in self.wanted}
-        return [n for n, root in enumerate(roots) if root in wanted or root not in names]
-
-    def _longest(self, group: int) -> dict[int, int]:
-        """Column -> bytes that one value of it may take and yet be written in no more than a few."""
-        longest = {}
-        for leaf in self.leaves:
-            column = self.metadata.row_group(group).column(leaf)
-            if PREFIXED in column.encodings:
-                longest[leaf] = column.total_uncompressed_size
-            elif column.has_dictionary_page:
-                size = self._dictionary_bytes(column)
-                longest[leaf] = column.total_uncompressed_size if size is None else size
-        return longest
-
-    def _dictionary_bytes(self, column: Any) -> int | None:
-        """What the dictionary of a column chunk unpacks to, as the header of its page says.
-
-        That is a Thrift structure of which the second field is the size; None where it is no such.
-        """
-        self.handle.seek(column.dictionary_page_offset or column.data_page_offset)
-        header = self.handle.read(PAGE_HEADER_BYTES)
-        at, values = 0, list[int]()
-        while len(values) < 2:
-            if header[at : at + 1] != b"\x15":
-                return None
-            value, shift, at = 0, 0, at + 1
-            while at < len(header):
-                byte = header[at]
-                value, shift, at = value | (byte & 0x7F) << shift, shift + 7, at + 1
-                if byte < 0x80:
-                    break
-            values.append(value >> 1)
-        return values[1]
 
     def _dictionaries(self) -> list[str]:
         """The columns of strings whose dictionaries are too large to be expanded."""
         import pyarrow as pa
 
-        schema = self.file.schema_arrow
-        large = {n for longest in self.longest for n, size in longest.items() if _is_large(size)}
-        large -= {n for n in large if self._is_prefixed(n)}  # which Arrow can't read so
-        roots = {self.file.schema.column(n).path for n in large}
+        chunks = [chunk for group in self.chunks for chunk in group]
+        large = {chunk.path for chunk in chunks if chunk.longest * BATCH_ROWS > BATCH_BYTES}
+        large -= {chunk.path for chunk in chunks if chunk.is_prefixed}  # which Arrow can't read so
         strings = (pa.string(), pa.binary(), pa.large_string(), pa.large_binary())
-        types = {field.name: field.type for field in schema if field.name in roots}
+        types = {field.name: field.type for field in self.file.schema_arrow if field.name in large}
         return [
             name
             for name, kind in types.items()
             if (kind.value_type if pa.types.is_dictionary(kind) else kind) in strings
         ]
-
-    def _is_prefixed(self, leaf: int) -> bool:
-        groups = range(self.metadata.num_row_groups)
-        return any(PREFIXED in self.metadata.row_group(n).column(leaf).encodings for n in groups)
 
     def read(self) -> Iterator[Page | Broken]:
         """The rows of all groups."""
@@ -189,14 +149,13 @@ class _Reader:
 
     def _batch_rows(self, group: int) -> int:
         """How many rows may be made at once: few of values that may be long, many of short ones."""
-        path = {leaf: self.file.schema.column(leaf).path for leaf in self.leaves}
-        dense = [leaf for leaf in self.leaves if path[leaf] not in self.dictionaries]
-        most = max([1, *(self.longest[group].get(leaf, 1) for leaf in dense)])
+        dense = [chunk for chunk in self.chunks[group] if chunk.path not in self.dictionaries]
+        most = max([1, *(chunk.longest for chunk in dense)])
         rows = BATCH_ROWS
         if self.dictionaries:  # each batch brings its dictionaries along
-            info = self.metadata.row_group(group)
-            size = sum(info.column(leaf).total_uncompressed_size for leaf in dense)
-            rows = max(rows, min(MAX_BATCH_ROWS, BATCH_BYTES * info.num_rows // (4 * size + 1)))
+            size = 1 + 4 * sum(chunk.size for chunk in dense)
+            written = self.metadata.row_group(group).num_rows
+            rows = max(rows, min(MAX_BATCH_ROWS, BATCH_BYTES * written // size))
         return max(1, min(rows, BATCH_BYTES // most))
 
     def _page(self, record: dict[str, Any], row: int) -> Page | Broken:
@@ -258,9 +217,8 @@ class _Reader:
 
     def _is_bomb(self, group: int) -> bool:
         """Whether a group unpacks to more than the file may; if not, that is spent."""
-        columns = (self.metadata.row_group(group).column(leaf) for leaf in self.leaves)
-        size = sum(max(column.total_uncompressed_size, 0) for column in columns)
-        size = max([size, *self.longest[group].values()])
+        chunks = self.chunks[group]
+        size = max([sum(chunk.size for chunk in chunks), *(chunk.longest for chunk in chunks)])
         budget = self.content.budget
         if budget.spent + size > budget.allowed:
             return True
@@ -268,8 +226,9 @@ class _Reader:
         return False
 
 
-def _is_large(size: int) -> bool:
-    return size * BATCH_ROWS > BATCH_BYTES
+def _root(path: str, names: set[str]) -> bool:
+    """Whether a column of the file is one of these, or part of one; a name may hold dots."""
+    return path in names or any(path.startswith(f"{name}.") for name in names)
 
 
 def _first_line(error: BaseException) -> str:

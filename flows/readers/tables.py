@@ -107,12 +107,13 @@ class _CsvRows:
 
     def _reread(self, taken: list[_Line], error: str) -> Iterator[Page | Broken]:
         """The row of the first line, or why it is none; the other lines are read once more."""
+        parts = _INNER_LINE_END.split(taken[-1].text)
+        if len(parts) > 1:
+            self.waiting.extendleft(replace(taken[-1], text=part) for part in reversed(parts))
+            self.waiting.extendleft(reversed(taken[:-1]))
+            return
         first, *others = taken
         self.waiting.extendleft(reversed(others))
-        parts = _INNER_LINE_END.split(first.text)
-        if len(parts) > 1 and not others:
-            self.waiting.extendleft(reversed([replace(first, text=part) for part in parts]))
-            return
         if not others and first.text.count('"') % 2 == 0:  # text behind a mark, by a careless writer
             row = next(csv.reader([first.text], delimiter=self.delimiter), [])
             if len(row) == len(self.header):

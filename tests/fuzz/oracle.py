@@ -132,7 +132,9 @@ def parquet_rows(data: bytes, column: str = "text") -> dict[int, bytes]:
     for group in range(file.num_row_groups):
         size = file.metadata.row_group(group).num_rows
         try:
-            values = file.read_row_group(group, [column])[column].cast(pa.large_binary())
+            values = file.read_row_group(group, [column], use_threads=False)[column].cast(
+                pa.large_binary()
+            )
         except (pa.ArrowException, OSError, ValueError, KeyError):
             values = []
         for number, value in enumerate(values):

@@ -20,6 +20,7 @@ from reinschrift.flows.config import load_settings
 from reinschrift.flows.readers import Broken, Columns, Ignored, Page, Piece, ReadOptions, read_piece
 from reinschrift.flows.sources.inputs import find_inputs
 from reinschrift.transforms.errors import ConfigError
+from reinschrift.transforms.html.flatten import flatten_html
 from tests.fuzz.laws import check_csv, check_parquet
 from tests.made import csv_file, parquet, text_record
 
@@ -194,6 +195,8 @@ def test_html_that_is_none_gives_way_to_the_text(tmp_path, html):
         (['1,"open', '2,b",x', "3,c"], ["c"], ["line 2"]),
         (["1,a", '2,"open', "3,c", "4,d"], ["a", "c", "d"], ["line 3"]),
         (['1,"Er sagte "hallo" zu mir"', "2,b"], ['Er sagte hallo" zu mir"', "b"], []),
+        (["1,a\r2,b", "3,c"], ["a", "b", "c"], []),
+        (['1,"a', 'a"\r2,"b"', "3,c"], ["a\na", "b", "c"], []),
         (['1,"zwei', 'Zeilen, ja"', "2,b"], ["zwei\nZeilen, ja", "b"], []),
     ],
 )
@@ -302,6 +305,16 @@ def test_folders_nested_1500_deep(tmp_path):
     assert inputs.shards or "too deep" in inputs.broken[0].reason
     parent = tmp_path
     subprocess.run(["rm", "-rf", str(parent / "d")], check=True)
+
+
+def test_a_table_of_a_million_cells_takes_bounded_memory():
+    cells = 300_000
+    html = "<table>" + "<tr>" + "<td>12345</td>" * cells + "</table>"
+    page = flatten_html(html)
+    assert page.lines == ["\t".join(["12345"] * cells)]
+    assert len(page.tree.containers) == 1
+    assert len(page.tree.line_facts) == 1
+    assert len(flatten_html(html[: len(html) // 2]).tree.containers) > cells // 2
 
 
 # ---------------------------------------------------------------- against the oracles
