@@ -362,10 +362,12 @@ class Settings(BaseSettings):
     def split_columns(cls, value: object) -> object:
         """A table, or `text=content,url=link` as in the environment."""
         if isinstance(value, str):
-            pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
-            value = {role.strip(): name.strip() for role, _, name in pairs}
+            texts = [pair.partition("=") for pair in value.split(",") if pair.strip()]
+            value = {role.strip(): name.strip() for role, _, name in texts}
         if not isinstance(value, dict):
-            return value
+            if not isinstance(value, tuple | list) or any(not _is_pair(pair) for pair in value):
+                return value
+            value = dict(value)
         for role, name in value.items():
             if not isinstance(name, str) or not name:
                 raise ValueError(f"{role}: {name!r} is no name of a column")
@@ -426,6 +428,10 @@ class Settings(BaseSettings):
             redact_ledger=self.redact_ledger,
             quality_drop=self.profiles if self.quality == "drop" and "quality" not in self.skip else (),
         )
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple | list) and len(value) == 2
 
 
 def load_settings(file: Path | None = None, **flags: object) -> Settings:

@@ -11,7 +11,15 @@ import sys
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from reinschrift.flows.readers import archives, documents, lines, tables, web_archives, whole_files
+from reinschrift.flows.readers import (
+    archives,
+    documents,
+    lines,
+    parquet,
+    tables,
+    web_archives,
+    whole_files,
+)
 from reinschrift.flows.readers.columns import Columns
 from reinschrift.flows.readers.page import (
     Broken,
@@ -48,11 +56,11 @@ MAX_DEPTH = 4  # packings and archives within each other
 
 @dataclass(frozen=True)
 class Format:
-    """How content of one suffix is read, and whether a plain file of it may be cut at line breaks."""
+    """How content of one suffix is read, and a part of it where a plain file may be cut at lines."""
 
     read: Callable[[Content], Iterator[Item]]
-    is_cuttable: bool = False
-    is_lines: bool = False  # UTF-16 is recoded for it
+    read_part: Callable[[Content], Iterator[Item]] | None = None
+    is_lines: bool = False  # UTF-16 is recoded for it, and line ends of old Macs
 
 
 READERS: dict[str, Format] = {
@@ -61,12 +69,12 @@ READERS: dict[str, Format] = {
     ".html": Format(whole_files.read_html),
     ".htm": Format(whole_files.read_html),
     ".xhtml": Format(whole_files.read_html),
-    ".jsonl": Format(lines.read_jsonl, is_cuttable=True, is_lines=True),
-    ".ndjson": Format(lines.read_jsonl, is_cuttable=True, is_lines=True),
-    ".json": Format(documents.read_json, is_cuttable=True, is_lines=True),
+    ".jsonl": Format(documents.read_json, lines.read_jsonl, is_lines=True),
+    ".ndjson": Format(documents.read_json, lines.read_jsonl, is_lines=True),
+    ".json": Format(documents.read_json, lines.read_jsonl, is_lines=True),
     ".csv": Format(tables.read_csv, is_lines=True),
     ".tsv": Format(tables.read_csv, is_lines=True),
-    ".parquet": Format(tables.read_parquet),
+    ".parquet": Format(parquet.read_parquet),
     ".warc": Format(web_archives.read_warc),
     ".wet": Format(web_archives.read_warc),
 }
@@ -144,7 +152,8 @@ def _read_file(path: Path, piece: Piece, options: ReadOptions) -> Iterator[Item]
         packing = PACKINGS.get(piece.form.removeprefix(suffix))
         if packing:
             content = replace(content, stream=unpack(content.stream, packing, budget))
-        yield from READERS[suffix].read(content)
+        form = READERS[suffix]
+        yield from (form.read_part or form.read)(content)
 
 
 def read_content(content: Content) -> Iterator[Item]:
@@ -164,6 +173,11 @@ def read_content(content: Content) -> Iterator[Item]:
         yield from _read_format(content, head)
     except BrokenStreamError as error:
         yield lines.broken_stream(content.source, error)
+
+
+def has_old_line_ends(head: bytes) -> bool:
+    """Whether lines end with a carriage return alone, as old Macs and some spreadsheets write them."""
+    return b"\r" in head[:-1] and b"\n" not in head
 
 
 def _read_format(content: Content, head: bytes) -> Iterator[Item]:
@@ -186,4 +200,6 @@ def _read_format(content: Content, head: bytes) -> Iterator[Item]:
     wide = wide_encoding(head) if form.is_lines else None
     if wide:
         content = replace(content, stream=tables.as_utf8(content.stream, wide), path=None)
+    elif form.is_lines and has_old_line_ends(head):
+        content = replace(content, stream=tables.with_line_feeds(content.stream), path=None)
     yield from form.read(content)

@@ -47,8 +47,7 @@ class _Member(Filled):
             raise
         except ERRORS as error:
             self._has_failed = True
-            told = str(error) or type(error).__name__
-            raise BrokenStreamError(f"can't be unpacked: {told}", self._read) from error
+            raise BrokenStreamError(f"can't be unpacked: {said(error)}", self._read) from error
         self._read += len(data)
         if self._budget:
             self._budget.spent += len(data)
@@ -69,7 +68,7 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
             archive = zipfile.ZipFile(file)
         except ERRORS as error:
             remedy = "fetch it again; the members before the break were read"
-            yield Broken(content.source, None, f"no whole zip archive: {error}", remedy)
+            yield Broken(content.source, None, f"no whole zip archive: {said(error)}", remedy)
             yield from _read_without_directory(content, file, read)
             return
         with archive:
@@ -88,7 +87,7 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
                 try:
                     inner = archive.open(info)
                 except ERRORS as error:
-                    yield Broken(member, None, f"can't be unpacked: {error}", "pack it again")
+                    yield Broken(member, None, f"can't be unpacked: {said(error)}", "pack it again")
                     continue
                 with inner:
                     stream = io.BufferedReader(_Member(inner, content.budget), BUFFER_BYTES)
@@ -114,8 +113,13 @@ def _read_without_directory(
             while inner.next_bytes(COPY_BYTES):
                 pass  # what the reader left over stands before the next member
     except (UnzipError, BrokenStreamError, *ERRORS) as error:
-        reason = f"no member behind {_shown(last)} can be read: {error or type(error).__name__}"
+        reason = f"no member behind {_shown(last)} can be read: {said(error)}"
         yield Broken(content.source, f"after {_shown(last)}", reason, "fetch the archive again")
+
+
+def said(error: BaseException) -> str:
+    """What an error says, or its name where it says nothing."""
+    return str(error).strip() or type(error).__name__
 
 
 def _shown(name: str) -> str:
@@ -147,6 +151,11 @@ def read_tar(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
             member = member_name(content.source, info.name)
             if info.issparse():
                 yield Broken(member, None, "a sparse file", "pack it without holes")
+            elif info.issym() or info.islnk():
+                # A link is not followed: what it leads to is a member of its own, or not in the archive.
+                yield Ignored(member, "links")
+            elif info.isdev():
+                yield Ignored(member, "devices and pipes")
             elif info.isreg():
                 inner = archive.extractfile(info)
                 assert inner is not None
@@ -159,7 +168,7 @@ def read_tar(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
         yield Broken(content.source, f"byte {error.offset}", error.reason, remedy)
     except ERRORS as error:
         remedy = "fetch it again; the members before the break were read"
-        yield Broken(content.source, None, f"the tar archive is damaged: {error}", remedy)
+        yield Broken(content.source, None, f"the tar archive is damaged: {said(error)}", remedy)
 
 
 def member_name(source: str, name: str) -> str:

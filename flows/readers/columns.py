@@ -59,6 +59,18 @@ class Columns:
                 found[role] = own
         return found
 
+    def absent(self, names: Sequence[str]) -> list[tuple[str, str, str]]:
+        """The given columns that a table with these names lacks: role, reason and remedy of each."""
+        return [
+            (
+                role,
+                f"no column {column!r} ({role}), as the setting columns has it",
+                did_you_mean(column, names) if names else "it has no columns",
+            )
+            for role, column in self.given
+            if column not in names and ("." not in column or column.split(".")[0] not in names)
+        ]
+
     def missing(self, names: Sequence[str]) -> tuple[str, str]:
         """Why a record with these columns has no text, and the remedy."""
         shown = ", ".join(sorted(names)[:8]) or "none"
@@ -101,10 +113,7 @@ def read_record(record: Mapping[str, Any], columns: Columns) -> Facts:
     """The facts of one record: a JSON object, a row of a table."""
     names = tuple(record)
     found = columns.find(names)
-    content, role = None, "text"
-    for role in ("html", "text"):
-        if role in found and (content := _value(record, found[role])) not in (None, ""):
-            break
+    content, role = _content(record, found)
     if content is None:
         named = next((found[r] for r in ("html", "text") if r in found), None)
         if named is None or (named not in record and "." not in named):
@@ -134,6 +143,22 @@ def read_record(record: Mapping[str, Any], columns: Columns) -> Facts:
         title=as_text(facts["title"]),
         date=as_utc(facts["date"]),
     )
+
+
+def _content(record: Mapping[str, Any], found: Mapping[str, str]) -> tuple[Any, str]:
+    """The HTML of a record if it has some, else its text, with the role.
+
+    What is no string or blank is taken only where the record has nothing better.
+    """
+    values = [(_value(record, found[role]), role) for role in ("html", "text") if role in found]
+    good = next((value for value in values if _is_text(value[0])), None)
+    return good or next((value for value in values if value[0] is not None), (None, "text"))
+
+
+def _is_text(value: Any) -> bool:
+    if isinstance(value, memoryview | bytearray):
+        value = bytes(value)
+    return isinstance(value, str | bytes) and bool(value) and not value.isspace()
 
 
 def _fact(record: Mapping[str, Any], found: Mapping[str, str], role: str) -> Any:

@@ -40,12 +40,21 @@ MAX_INDENT = 100
 def is_document(head: bytes) -> bool:
     """Whether JSON that begins so is an array, or a record over many lines."""
     text = without_mark(head).lstrip()
-    if text.startswith(b"["):
-        return True
     line, newline, rest = text.partition(b"\n")
+    if text.startswith(b"["):
+        return _is_array_of_records(line)
     if not newline or not line.rstrip().endswith((b"{", b",", b"[", b":")):
         return False
     return not _is_object(line) and not _is_object(rest.lstrip().partition(b"\n")[0])
+
+
+def _is_array_of_records(line: bytes) -> bool:
+    """Whether an array begins with this line: any but one that ends there and holds no object."""
+    try:
+        values = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return True
+    return not isinstance(values, list) or any(isinstance(value, dict) for value in values)
 
 
 def _is_object(line: bytes) -> bool:
@@ -56,7 +65,7 @@ def _is_object(line: bytes) -> bool:
 
 
 def read_json(content: Content) -> Iterator[Page | Broken]:
-    """The records of a `.json` file: a line each, in an array, or over many lines; why one is none."""
+    """The records of a JSON file: a line each, in an array, or over many lines; why one is none."""
     if not is_document(content.stream.peek(HEAD_BYTES)[:HEAD_BYTES]):
         yield from read_jsonl(content)
         return

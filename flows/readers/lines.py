@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -10,7 +11,7 @@ import orjson
 from reinschrift.flows.readers.columns import read_record
 from reinschrift.flows.readers.decoding import decode
 from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Page
-from reinschrift.flows.readers.whole_files import check_page
+from reinschrift.flows.readers.whole_files import check_page, is_larger
 
 if TYPE_CHECKING:
     import io
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from reinschrift.flows.readers.page import Content
 
+_GAP = re.compile(r"[\s,]*")
 JSON_OVERHEAD = 6  # an escaped character takes up to six bytes of JSON
 SKIP_BYTES = 1 << 20
 
@@ -46,7 +48,7 @@ def read_jsonl(content: Content) -> Iterator[Page | Broken]:
         if size > longest:
             yield too_long(content, f"line {number}", size)
         elif not line.isspace():
-            yield _read_line(line, content, position, number)
+            yield from _read_line(line, content, position, number)
         position += size
         number += 1
 
@@ -73,8 +75,45 @@ def skip_line(stream: io.BufferedReader[Any]) -> int:
     return skipped
 
 
-def _read_line(line: bytes, content: Content, position: int, number: int) -> Page | Broken:
-    return page_of_record(line, content, position, f"line {number}")
+def _read_line(line: bytes, content: Content, position: int, number: int) -> Iterator[Page | Broken]:
+    """The record of a line; the records, where several stand there or commas behind them."""
+    where = f"line {number}"
+    first = page_of_record(line, content, position, where)
+    parts = _split(line) if isinstance(first, Broken) else None
+    if parts is None:
+        yield first
+        return
+    for at, part in parts:
+        place = f"{where}, byte {position + at}" if len(parts) > 1 else where
+        yield page_of_record(part, content, position + at, place)
+
+
+def _split(line: bytes) -> list[tuple[int, bytes]] | None:
+    """The values of a line with several objects, or with one and a comma, and where each begins.
+
+    What is no JSON ends the line and is the last of them. None where the line does not begin so.
+    """
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    decoder, parts = json.JSONDecoder(), list[tuple[int, bytes]]()
+    at, offset = 0, len(line) - len(text.encode())
+    while gap := _GAP.match(text, at):
+        offset += gap.end() - at
+        at = gap.end()
+        if at == len(text):
+            break
+        try:
+            value, end = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            value, end = None, len(text)
+        if not parts and not isinstance(value, dict):
+            return None
+        part = text[at:end].encode()
+        parts.append((offset, part))
+        at, offset = end, offset + len(part)
+    return parts
 
 
 def page_of_record(data: bytes, content: Content, position: int, where: str) -> Page | Broken:
@@ -96,7 +135,7 @@ def page_of_record(data: bytes, content: Content, position: int, where: str) -> 
     if facts.problem:
         return Broken(source, where, *facts.problem)
     limit = content.options.max_page_bytes
-    if len(data) > limit and len(facts.content.encode()) > limit:
+    if is_larger(facts.content, limit):
         reason = f"more bytes of text than max_page_bytes = {limit:,}"
         return Broken(source, where, reason, "cut the record, or raise max_page_bytes")
     page = Page(

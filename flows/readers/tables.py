@@ -1,94 +1,35 @@
-"""Parquet and CSV: a record a row."""
+"""CSV: a record a row, which may be of many lines."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
+from collections import deque
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from reinschrift.flows.readers.archives import seekable
-from reinschrift.flows.readers.columns import FOLDED, read_record
 from reinschrift.flows.readers.lines import broken_stream, skip_line
-from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError, Page
-from reinschrift.flows.readers.whole_files import check_page
+from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError
+from reinschrift.flows.readers.rows import page_of_row, report_columns, unique_names
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    import pyarrow.parquet as pq
+    from reinschrift.flows.readers.page import Content, Page
 
-    from reinschrift.flows.readers.page import Content
-
-BATCH_ROWS = 64
 BUFFER_BYTES = 1 << 20
+_INNER_LINE_END = re.compile(r"(?<=\r)(?![\r\n]|\Z)")
 DELIMITERS = (",", ";", "\t", "|")
 
 
-def _page_of_row(
-    record: Mapping[str, Any], content: Content, position: int, where: str
-) -> Page | Broken:
-    facts = read_record(record, content.options.columns)
-    if facts.problem:
-        return Broken(content.source, where, *facts.problem)
-    limit = content.options.max_page_bytes
-    if len(facts.content) > limit:
-        reason = f"more bytes than max_page_bytes = {limit:,}"
-        return Broken(content.source, where, reason, "cut the record, or raise max_page_bytes")
-    page = Page(
-        content.source, position, facts.content, facts.format, facts.encoding, facts.id, facts.url,
-        facts.title, facts.date,
-    )  # fmt: skip
-    return check_page(page, content.options, where)
+@dataclass(frozen=True)
+class _Line:
+    """A line of the file: its number, the byte where it begins, and its text."""
 
-
-# ---------------------------------------------------------------- Parquet
-
-
-def read_parquet(content: Content) -> Iterator[Page | Broken]:
-    """The rows of a Parquet file, a few at a time; a row group that is damaged is told and passed by."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    with seekable(content) as handle:
-        try:
-            file = pq.ParquetFile(handle, buffer_size=BUFFER_BYTES, pre_buffer=False)
-            names = tuple(file.schema_arrow.names)
-        except (pa.ArrowException, OSError, ValueError, MemoryError) as error:
-            reason = f"not readable as Parquet: {_first_line(error)}"
-            yield Broken(content.source, None, reason, "write it again: its footer says what it holds")
-            return
-        found = content.options.columns.find(names)
-        if not found.keys() & {"text", "html"}:
-            yield Broken(content.source, None, *content.options.columns.missing(names))
-            return
-        wanted = [n for n in names if n in {c.split(".")[0] for c in found.values()} or n in FOLDED]
-        row = 0
-        for group in range(file.num_row_groups):
-            size = file.metadata.row_group(group).num_rows
-            yield from _read_group(file, group, wanted, row, content)
-            row += size
-
-
-def _read_group(
-    file: pq.ParquetFile, group: int, columns: list[str], row: int, content: Content
-) -> Iterator[Page | Broken]:
-    import pyarrow as pa
-
-    try:
-        for batch in file.iter_batches(BATCH_ROWS, [group], columns, use_threads=False):
-            for record in batch.to_pylist():
-                yield _page_of_row(record, content, row, f"row {row + 1}")
-                row += 1
-    except (pa.ArrowException, OSError, ValueError, MemoryError, OverflowError) as error:
-        reason = f"row group {group} can't be read from here on: {_first_line(error)}"
-        yield Broken(content.source, f"row {row + 1}", reason, "write the file again")
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-# ---------------------------------------------------------------- CSV
+    number: int
+    position: int
+    text: str
 
 
 def read_csv(content: Content) -> Iterator[Page | Broken]:
@@ -97,84 +38,117 @@ def read_csv(content: Content) -> Iterator[Page | Broken]:
 
 
 class _CsvRows:
-    """Rows of a CSV file, with the lines each was made of."""
+    """Rows of a CSV file, with the lines each was made of.
+
+    Where the quotation marks of a row over many lines are wrong, its first line is reported and the
+    others are read afresh: the mark stands open there, and what follows is other rows.
+    """
 
     def __init__(self, content: Content) -> None:
         self.content = content
         self.position, self.number = content.offset, content.first_line
         self.limit = content.options.max_page_bytes * 2  # a quotation mark is written as two
-        self.taken: list[tuple[int, int, str]] = []  # lines of the row at hand: number, byte, text
+        self.waiting: deque[_Line] = deque()  # lines to be read once more
+        self.taken: list[_Line] = []  # lines of the row at hand
+        self.size = 0  # of these, in characters
         self.is_at_end = False
         self.trouble: list[Broken] = []
+        self.delimiter = ","
+        self.header: tuple[str, ...] = ()
         csv.field_size_limit(min(self.limit, 2**31 - 1))
 
     def read(self) -> Iterator[Page | Broken]:
-        header_line = next(self._lines(), "")
-        delimiter = max(DELIMITERS, key=header_line.count)
+        """The rows, and what is wrong with lines."""
+        first = next(self._lines(), "")
+        self.delimiter = max(DELIMITERS, key=first.count)
         yield from self._troubles()
         try:
-            header = next(csv.reader([header_line], delimiter=delimiter), [])
+            written = next(csv.reader([first], delimiter=self.delimiter), [])
         except csv.Error as error:
             reason = f"no valid CSV header: {error}"
             yield Broken(self.content.source, "line 1", reason, "name the columns in the first line")
             return
-        found = self.content.options.columns.find(tuple(header))
-        if not found.keys() & {"text", "html"}:
-            missing = self.content.options.columns.missing(header)
-            yield Broken(self.content.source, None, *missing)
-            return
-        self.taken.clear()
-        while not self.is_at_end:
-            yield from self._read_rows(header, delimiter)
+        self.header = unique_names(written)
+        problems, can_be_read = report_columns(written, self.header, self.content, "line 1")
+        yield from problems
+        self._take()
+        while can_be_read and (self.waiting or not self.is_at_end):
+            yield from self._read_rows()
 
-    def _read_rows(self, header: list[str], delimiter: str) -> Iterator[Page | Broken]:
-        """Rows until the end, or until a quotation mark that nobody closes."""
-        rows = csv.reader(self._lines(), delimiter=delimiter)
+    def _read_rows(self) -> Iterator[Page | Broken]:
+        """Rows until the end, or until a row whose quotation marks are wrong."""
+        rows = csv.reader(self._lines(), delimiter=self.delimiter, strict=True)
         while True:
+            error = "a quotation mark that does not end"
             try:
                 row = next(rows, None)
-            except csv.Error:
-                row = []
+            except csv.Error as problem:
+                row, error = [], str(problem)
             yield from self._troubles()
-            taken, self.taken = self.taken, []
-            if row is None and not taken:
+            taken = self._take()
+            if not taken:
                 return
-            if row is None or row == [] or (self.is_at_end and len(taken) > 1):
-                if any(text.strip() for _, _, text in taken):
-                    yield from self._line_by_line(taken, header, delimiter)
-                if not row and row is not None and not self.is_at_end and len(taken) > 1:
-                    return  # after an error the parser begins afresh
-                continue
-            yield self._page(row, header, taken)
+            if row and (len(taken) == 1 or not self._is_open(row, taken)):
+                yield self._page(row, taken[0])
+            elif any(line.text.strip() for line in taken):
+                yield from self._reread(taken, error)
+                return
 
-    def _line_by_line(
-        self, taken: list[tuple[int, int, str]], header: list[str], delimiter: str
-    ) -> Iterator[Page | Broken]:
-        """The rows among lines that an open quotation mark swallowed, each line for itself."""
-        for line in taken:
-            try:
-                row = next(csv.reader([line[2]], delimiter=delimiter, strict=True), [])
-            except csv.Error as error:
-                reason = f"not valid CSV: {error} (the line begins at byte {line[1]})"
-                yield Broken(self.content.source, f"line {line[0]}", reason, "mend the line")
-                continue
-            if row:
-                yield self._page(row, header, [line])
+    def _is_open(self, row: list[str], taken: list[_Line]) -> bool:
+        """Whether a row over many lines has swallowed others: the lines behind its first are rows."""
+        if len(row) == len(self.header):
+            return False
+        try:
+            texts = [line.text for line in taken[1:]]
+            rows = list(csv.reader(texts, delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return False
+        return all(len(row) in (0, len(self.header)) for row in rows)
 
-    def _page(
-        self, row: list[str], header: list[str], taken: list[tuple[int, int, str]]
-    ) -> Page | Broken:
-        number, position, _ = taken[0]
-        where = f"line {number}"
-        if len(row) != len(header):
-            reason = f"{len(row)} fields, but the header has {len(header)} (byte {position})"
-            return Broken(self.content.source, where, reason, "mend the line")
-        return _page_of_row(dict(zip(header, row, strict=True)), self.content, position, where)
+    def _reread(self, taken: list[_Line], error: str) -> Iterator[Page | Broken]:
+        """The row of the first line, or why it is none; the other lines are read once more."""
+        parts = _INNER_LINE_END.split(taken[-1].text)
+        if len(parts) > 1:
+            self.waiting.extendleft(replace(taken[-1], text=part) for part in reversed(parts))
+            self.waiting.extendleft(reversed(taken[:-1]))
+            return
+        first, *others = taken
+        self.waiting.extendleft(reversed(others))
+        if not others and first.text.count('"') % 2 == 0:  # text behind a mark, by a careless writer
+            row = next(csv.reader([first.text], delimiter=self.delimiter), [])
+            if len(row) == len(self.header):
+                yield self._page(row, first)
+                return
+        reason = f"not valid CSV: {error} (the line begins at byte {first.position})"
+        remedy = "correct the quotation marks of the line"
+        yield Broken(self.content.source, f"line {first.number}", reason, remedy)
+
+    def _page(self, row: list[str], first: _Line) -> Page | Broken:
+        where = f"line {first.number}"
+        if len(row) != len(self.header):
+            reason = f"{len(row)} fields, but the header has {len(self.header)} (byte {first.position})"
+            return Broken(self.content.source, where, reason, "correct the line")
+        record = dict(zip(self.header, row, strict=True))
+        return page_of_row(record, self.content, first.position, where)
+
+    def _take(self) -> list[_Line]:
+        taken, self.taken, self.size = self.taken, [], 0
+        return taken
 
     def _lines(self) -> Iterator[str]:
-        """Lines as text; those too long or damaged are put to `trouble`."""
+        """Lines as text, those that are read once more first; at most as many as a row may have."""
+        while self.size <= self.limit:
+            line = self.waiting.popleft() if self.waiting else self._next_line()
+            if line is None:
+                return
+            self.taken.append(line)
+            self.size += len(line.text)
+            yield line.text
+
+    def _next_line(self) -> _Line | None:
+        """The next line of the file; those too long or damaged are put to `trouble`."""
         stream, source = self.content.stream, self.content.source
-        while True:
+        while not self.is_at_end:
             try:
                 line = stream.readline(self.limit + 1)
                 size = len(line)
@@ -182,24 +156,20 @@ class _CsvRows:
                     size += skip_line(stream)
             except BrokenStreamError as error:
                 self.trouble.append(broken_stream(source, error, f"after line {self.number - 1}, "))
-                if isinstance(error, BombError):
-                    break
+                self.is_at_end = isinstance(error, BombError)
                 continue
-            if not size:
-                break
             number, position = self.number, self.position
             self.number += 1
             self.position += size
             if size > self.limit:
                 reason = f"{size:,} bytes, more than max_page_bytes allows"
                 self.trouble.append(Broken(source, f"line {number}", reason, "raise max_page_bytes"))
-                continue
-            text = line.decode("utf-8", "reinschrift-windows-1252")
-            if position == 0:
-                text = text.removeprefix("\ufeff")
-            self.taken.append((number, position, text))
-            yield text
-        self.is_at_end = True
+            elif size:
+                text = line.decode("utf-8", "reinschrift-windows-1252")
+                return _Line(number, position, text if position else text.removeprefix("\ufeff"))
+            else:
+                self.is_at_end = True
+        return None
 
     def _troubles(self) -> list[Broken]:
         trouble, self.trouble = self.trouble, []
@@ -215,5 +185,16 @@ def as_utf8(stream: io.BufferedReader[Any], encoding: str) -> io.BufferedReader[
     class Recoded(Filled):
         def next_bytes(self, limit: int) -> bytes:
             return text.read(max(1, limit // 4)).encode("utf-8", "replace")
+
+    return io.BufferedReader(Recoded(), BUFFER_BYTES)
+
+
+def with_line_feeds(stream: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
+    """A stream with a line feed for each carriage return."""
+    from reinschrift.flows.readers.unpacking import Filled
+
+    class Recoded(Filled):
+        def next_bytes(self, limit: int) -> bytes:
+            return stream.read1(min(limit, BUFFER_BYTES)).replace(b"\r", b"\n")
 
     return io.BufferedReader(Recoded(), BUFFER_BYTES)

@@ -145,13 +145,19 @@ class Unpacked(Filled):
     """The content of one packed stream after the other.
 
     Raises BrokenStreamError where the bytes can't be unpacked; reading again goes on with the next
-    stream that can. Raises BombError, over and over, once the budget is spent.
+    stream that can. Raises BombError, over and over, once the budget is spent. `on_stream` is called
+    where a stream begins, with the bytes used before it and those unpacked.
     """
 
     def __init__(
-        self, packed: BinaryIO | io.BufferedReader[Any], packing: Packing, budget: Budget
+        self,
+        packed: BinaryIO | io.BufferedReader[Any],
+        packing: Packing,
+        budget: Budget,
+        on_stream: Callable[[int, int], object] | None = None,
     ) -> None:
         super().__init__()
+        self._on_stream = on_stream
         self._packed, self._packing, self._budget = packed, packing, budget
         self._rest = b""
         self._given = b""  # what the decoder was given last, to look for the next stream after damage
@@ -236,6 +242,8 @@ class Unpacked(Filled):
                 continue
             if self._packing.magic.match(self._rest):
                 self._decoder = self._packing.make()
+                if self._on_stream:
+                    self._on_stream(self.offset, self._budget.spent)
                 return True
             self._is_damaged = True
             raise self._broken("is followed by other bytes")

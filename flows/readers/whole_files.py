@@ -63,6 +63,11 @@ def page_of(
     return check_page(page, options, record)
 
 
+def is_larger(text: str, limit: int) -> bool:
+    """Whether a text takes more than `limit` bytes as UTF-8."""
+    return len(text) > limit or (4 * len(text) > limit and len(text.encode()) > limit)
+
+
 def check_page(page: Page, options: ReadOptions, record: str | None) -> Page | Broken:
     """The page, or why it can't be worked on: no text at all, or a line beyond the limit."""
     text = page.content.replace("\ufeff", "")

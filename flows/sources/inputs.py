@@ -164,7 +164,12 @@ def _find_local(name: str, found: _Found) -> None:
             else:
                 found.ignored.append(readable(entry))
         return
-    matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
+    try:
+        matches = sorted(glob.glob(name, recursive=True)) if glob.has_magic(name) else []  # noqa: PTH207
+    except RecursionError:
+        reason = "folders nested too deep for a glob"
+        found.broken.append(Broken(readable(name), None, reason, "name the folder itself"))
+        return
     if matches and not os.path.lexists(path):
         for match in matches:
             _find_local(match, found)
@@ -208,16 +213,26 @@ def _is_known(path: Path) -> bool:
 
 def _walk(folder: str, broken: list[Broken]) -> Iterator[str]:
     """Files and links below a folder; links to folders are not followed, so loops can't trap us."""
+    waiting = [folder]
+    while waiting:  # os.walk of Python 3.11 calls itself for each level
+        parent = waiting.pop()
+        try:
+            with os.scandir(parent) as found:
+                entries = sorted((e for e in found if not e.name.startswith(".")), key=lambda e: e.name)
+        except OSError as error:
+            reason = f"can't be read: {error.strerror}"
+            broken.append(Broken(readable(parent), None, reason, CHECK_RIGHTS))
+            continue
+        waiting += [e.path for e in reversed(entries) if e.is_dir(follow_symlinks=False)]
+        yield from (os.path.normpath(e.path) for e in entries if not _leads_to_folder(e))
 
-    def refuse(error: OSError) -> None:
-        where = readable(str(error.filename))
-        broken.append(Broken(where, None, f"can't be read: {error.strerror}", CHECK_RIGHTS))
 
-    for parent, folders, names in os.walk(folder, onerror=refuse):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield os.path.normpath(os.path.join(parent, name))  # noqa: PTH118 - speed
+def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
+    """Whether it is a folder or a link to one."""
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
 
 
 def readable(path: str | Path) -> str:

@@ -1,26 +1,26 @@
-"""Where a large file may be cut into pieces, so that what is read does not hang on where it was."""
+"""Where a large file may be cut into pieces, so that results are independent of split points."""
 
 from __future__ import annotations
 
+import io
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from reinschrift.flows.readers import READERS, format_of
+from reinschrift.flows.readers import READERS, format_of, has_old_line_ends
 from reinschrift.flows.readers.columns import Columns
 from reinschrift.flows.readers.documents import is_document
 from reinschrift.flows.readers.page import Budget
 from reinschrift.flows.readers.sniffing import HEAD_BYTES, suffix_by_content, wide_encoding
-from reinschrift.flows.readers.unpacking import ERRORS, PACKINGS, allowed_bytes, packing_of
-from reinschrift.flows.readers.web_archives import VERSION, NoRecordError, read_head
+from reinschrift.flows.readers.unpacking import PACKINGS, Unpacked, Window, allowed_bytes, packing_of
+from reinschrift.flows.readers.warc_records import Damage, read_records
 
 if TYPE_CHECKING:
-    import io
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from reinschrift.flows.readers.unpacking import Packing
 
 CHUNK_BYTES = 1 << 20
-MAX_BLANK_BYTES = 1 << 10
 WARCS = (".warc", ".wet")
 
 
@@ -58,9 +58,9 @@ def plan_cuts(
         cuts = _cut_packed_warc(file, packing, shard_bytes, allowed_bytes(size, max_decompress_ratio))
         suffix += next(end for end, known in PACKINGS.items() if known is packing)
     elif suffix in WARCS and told == ".warc":
-        cuts = _cut_warc(file, size, shard_bytes)
-    elif READERS.get(suffix) and READERS[suffix].is_cuttable and told in (None, ".jsonl"):
-        is_whole = packing or wide_encoding(head) or is_document(head)
+        cuts = _cut_warc(file, shard_bytes)
+    elif READERS.get(suffix) and READERS[suffix].read_part and told in (None, ".jsonl"):
+        is_whole = packing or wide_encoding(head) or is_document(head) or has_old_line_ends(head)
         cuts = [] if is_whole else list(_cut_lines(file, size, shard_bytes))
         suffix = ".jsonl"
     else:
@@ -85,55 +85,42 @@ def _cut_lines(file: BinaryIO, size: int, shard_bytes: int) -> Iterator[Cut]:
         start = at
 
 
-def _cut_warc(file: io.BufferedReader[Any], size: int, shard_bytes: int) -> list[Cut]:
-    """The first record after every `shard_bytes`; none if a record is broken."""
-    cuts: list[Cut] = []
-    at = 0
-    try:
-        while at < size:
-            if at - (cuts[-1].start if cuts else 0) >= shard_bytes:
-                cuts.append(Cut(at, at))
-            file.seek(at)
-            head, taken = read_head(file)
-            at += taken + head.length
-            file.seek(at)
-            blank = file.read(MAX_BLANK_BYTES)
-            at += len(blank) - len(blank.lstrip(b"\r\n"))
-    except NoRecordError:
-        return []
-    return cuts if at == size else []
+def _cut_warc(file: BinaryIO, shard_bytes: int) -> list[Cut]:
+    """The first record after every `shard_bytes`; none if anything is damaged."""
+    file.seek(0)
+    stream = io.BufferedReader(Window(file, sys.maxsize), CHUNK_BYTES)
+    return _far_apart((Cut(at, at) for at in sorted(_record_starts(stream))), shard_bytes)
 
 
 def _cut_packed_warc(file: BinaryIO, packing: Packing, shard_bytes: int, allowed: int) -> list[Cut]:
     """The first packed stream that begins with a record after every `shard_bytes`.
 
-    None if anything can't be unpacked, or would unpack to more bytes than are allowed.
+    None if anything is damaged, can't be unpacked, or would unpack to more bytes than are allowed.
     """
-    cuts: list[Cut] = []
     file.seek(0)
-    rest, at, budget = b"", 0, Budget(allowed)
-    while rest := rest or file.read(CHUNK_BYTES):
-        decoder, offset, is_first = packing.make(), budget.spent, True
-        began = at
-        while not decoder.eof:
-            packed = b""
-            if decoder.needs_input:
-                packed, rest = rest or file.read(CHUNK_BYTES), b""
-                at += len(packed)
-                if not packed:
-                    return []
-            try:
-                data = decoder.decompress(packed, CHUNK_BYTES)
-            except ERRORS:
-                return []
-            budget.spent += len(data)
-            if budget.spent > budget.allowed or not (data or packed or decoder.eof):
-                return []
-            if data and is_first:
-                is_first = False
-                far = began - (cuts[-1].start if cuts else 0) >= shard_bytes
-                if far and VERSION.match(data[:16]):
-                    cuts.append(Cut(began, offset))
-        rest = decoder.unused_data
-        at -= len(rest)
+    places: list[Cut] = []
+    unpacked = Unpacked(file, packing, Budget(allowed), lambda *place: places.append(Cut(*place)))
+    starts = _record_starts(io.BufferedReader(unpacked, CHUNK_BYTES))
+    return _far_apart((place for place in places if place.offset in starts), shard_bytes)
+
+
+def _record_starts(stream: io.BufferedReader[Any]) -> set[int]:
+    """Where the records begin; none unless all are whole and no body holds the header of another.
+
+    So what a record is does not depend on what stands before and behind the piece it is in.
+    """
+    starts: set[int] = set()
+    for item in read_records(stream):
+        if isinstance(item, Damage) or not item.is_clean:
+            return set()
+        starts.add(item.position)
+    return starts
+
+
+def _far_apart(places: Iterable[Cut], shard_bytes: int) -> list[Cut]:
+    """Of the places to cut, in order, the first after every `shard_bytes`."""
+    cuts: list[Cut] = []
+    for place in places:
+        if place.start - (cuts[-1].start if cuts else 0) >= shard_bytes:
+            cuts.append(place)
     return cuts

@@ -13,9 +13,7 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(
-    include=["reinschrift.flows.readers", "reinschrift.flows.sources.inputs"]
-):
+with atheris.instrument_imports(include=["reinschrift.flows.readers", "reinschrift.flows.sources"]):
     from tests.fuzz.readers import NAMES, check_reader, seeds
 
 

@@ -1,4 +1,7 @@
-"""What must hold of every reader whatever the bytes, for Hypothesis and for atheris."""
+"""What must hold of every reader whatever the bytes, for Hypothesis and for atheris.
+
+Of WARC, CSV and Parquet also: what an oracle of its own finds whole is a page or named (`laws.py`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from reinschrift.flows.readers import Broken, Ignored, Item, Page, Piece, ReadOptions, read_piece
 from reinschrift.flows.sources.inputs import find_inputs
+from tests.fuzz.laws import check_csv, check_parquet, check_warc
 from tests.made import (
     PACKED,
     csv_file,
@@ -25,6 +29,7 @@ NAMES = (
 )  # fmt: skip
 OPTIONS = ReadOptions(max_page_bytes=50_000, max_line_chars=20_000)
 SHARD_BYTES = 100
+LAWS = {"a.warc": check_warc, "a.wet": check_warc, "a.csv": check_csv, "a.parquet": check_parquet}
 MAX_ITEMS = 100_000
 
 
@@ -61,6 +66,8 @@ def check_reader(name: str, data: bytes) -> list[Item]:
             empty = Ignored(str(path), "files without a page")
             assert [item for item in pieces if item != empty] == [i for i in whole if i != empty]
         assert found.broken or whole or not data
+        if name in LAWS:
+            LAWS[name](data, Path(folder))
     return whole
 
 

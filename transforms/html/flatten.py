@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MAX_TREE_DEPTH = 1_000  # the HTML5 tree builder takes time, and nodes, quadratic in the depth
 MAX_OPTIONS = 10_000  # and time quadratic in the options of a select
 MAX_ATTRIBUTES_PER_TAG = 200  # on average; and in the attributes of a tag
+MAX_CONTAINERS = 200_000  # what the model computes of one takes a kilobyte; more are not looked at
 MIN_VISIBLE_CHARS = 600  # below this the text may sit where only a script would show it
 BLOCK_TAGS = frozenset(
     [
@@ -265,6 +266,8 @@ class _Flattener:
                 node = parent.next if entered else None
         self.flush()
         self.tree.close(0)
+        if len(self.tree.containers) > MAX_CONTAINERS:
+            self.tree = self.tree.flattened()
         return FlatPage(self.lines, self.kinds, depth, self.tree)
 
     def enter(self, node: LexborNode) -> LexborNode | None:

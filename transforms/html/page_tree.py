@@ -175,6 +175,11 @@ class PageTree:
         """The facts of a page whose tree is not known."""
         return cls(end_line=[lines], line_facts=[(0,) * len(LINE_FACTS)] * lines)
 
+    def flattened(self) -> PageTree:
+        """The same lines, all of them in the page itself."""
+        facts = [(0, *facts[1:]) for facts in self.line_facts]
+        return PageTree(end_line=[len(facts)], line_facts=facts)
+
     def open(self, parent: int, tag: str, attributes: Mapping[str, str | None]) -> int:
         """Note a container that begins before the next line; returns its number."""
         number = len(self.containers)
