@@ -15,8 +15,9 @@ CLOSERS = r"\"'”“’‘»«›‹)\]*_"
 OPENERS = "\"'„“”»«‚‘›‹`([*_,"
 OPENERS_AND_SPACES = OPENERS + SPACES
 
+BULLETS = "•●▪◦‣■□►▶▸○◆◇⁃"
+DOTS = "·∙"
 # A "word" after a gap that shows the sentence going on: "40 Einw. / km²".
-BULLETS = "•●▪◦‣■□"
 INNER_MARKS = frozenset(".!?,;:/)]")
 LOWER = "a-zß-öø-ÿ"
 UPPER = "A-ZÀ-ÖØ-Þ"
@@ -37,7 +38,6 @@ _LAST_PART = re.compile(r"\w+$")
 LETTER_CHAIN = re.compile(r"(?:\b[^\W\d_]\.\s?)+[^\W\d_]$")
 ROMAN = re.compile(r"[IVXLC]{1,7}")
 SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
-BULLET_SET = frozenset(BULLETS)
 QUOTE_ENDS = frozenset("\"'”’»")
 OPENER_SET = frozenset(OPENERS)
 ASIDE_CLOSERS = frozenset("\"'“”»«’‘)]")

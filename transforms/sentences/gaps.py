@@ -38,6 +38,13 @@ class Gap(NamedTuple):
     smiles: bool
 
 
+def end_before(text: str, at: int) -> int:
+    """Where the text before `at` ends, white space left out."""
+    while at and text[at - 1].isspace():
+        at -= 1
+    return at
+
+
 def word_before(text: str, end: int) -> str:
     """The word that ends at `end`, without opening marks; "z.B" for a chain of letters."""
     context = text[max(0, end - CONTEXT_CHARS) : end]

@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from reinschrift.transforms.sentences.characters import UPPER
-from reinschrift.transforms.sentences.gaps import word_after
+from reinschrift.transforms.sentences.gaps import end_before, word_after
 from reinschrift.transforms.sentences.letters import letter_ends
+from reinschrift.transforms.sentences.prefilter import LIST_PATTERN
 from reinschrift.transforms.sentences.lists import enumeration, list_ends
 
 if TYPE_CHECKING:
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
 # What ends a line of its own, where a flattener ran lines together: addresses, time stamps, rulers.
 _ADDRESS = re.compile(r"@|://|www\.|(?<!\S)<>")
+_LIST = re.compile(LIST_PATTERN)
 _RUN = re.compile(r"\S*")
-_RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}|\*{3,})(?=\s|$)|(?<=\S)\*{5,}(?=\s)")
-_FRAME = re.compile(r"([=_~#-])(?<!\S.)\1{4,}\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
+_RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}+|\*{3,}+)(?=\s|$)|(?<=[^\s*])\*{5,}+(?=\s)")
+_FRAME = re.compile(r"([=_~#-])(?<!\S.)\1{4,}+\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
 _FIELD = re.compile(rf"\s+[{UPPER}][\w-]*:")
 _NOTHING: frozenset[int] = frozenset()
 NO_LANDMARKS = (_NOTHING, _NOTHING)
@@ -36,7 +38,7 @@ def landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstra
     ends: set[int] = set()
     if not rules.known:
         return stops, ends
-    if ("1." in text and "2." in text) or ("1)" in text and "2)" in text):
+    if _LIST.search(text):
         stops, ends = enumeration(text, rules)
     ends.update(letter_ends(text, rules))
     ends.update(list_ends(text))
@@ -46,7 +48,7 @@ def landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstra
         ends.update(_ruler_ends(text))
         for match in _FRAME.finditer(text):
             ends.difference_update(range(match.start() + 1, match.end()))
-            ends.update((len(text[: match.start()].rstrip()), match.end()))
+            ends.update((end_before(text, match.start()), match.end()))
     ends.discard(0)
     return stops, ends
 
@@ -77,6 +79,6 @@ def _ruler_ends(text: str) -> Iterator[int]:
         if not match[1] and word_after(text, match.end())[:1].islower():
             continue
         yield match.end()
-        before = text[: match.start()].rstrip()
-        if before and match[1] and text[match.start() - 1].isspace():
-            yield len(before)
+        before = end_before(text, match.start())
+        if before and match[1] and before < match.start():
+            yield before

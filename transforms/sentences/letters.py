@@ -13,6 +13,7 @@ from reinschrift.transforms.sentences.characters import (
     UPPER,
     WORD,
 )
+from reinschrift.transforms.sentences.gaps import end_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +47,7 @@ def letter_ends(text: str, rules: SentenceRules) -> Iterator[int]:
         yield from (match.end() for match in _EMOTICON_END.finditer(text))
         yield from _stamp_ends(text, rules)
     for match in rules.byline.find(text) if rules.byline else ():
-        yield len(text[: match.start()].rstrip())
+        yield end_before(text, match.start())
         yield match.end()
     if rules.mail_field:
         yield from _mail_field_ends(text, rules.mail_field)
@@ -57,13 +58,13 @@ def _mail_field_ends(text: str, labels: Phrases) -> Iterator[int]:
     found = list(labels.find(text, at_least=MIN_MAIL_FIELDS))
     if len({match[1].lower() for match in found}) >= MIN_MAIL_FIELDS:
         for match in found:
-            yield len(text[: match.start()].rstrip())
+            yield end_before(text, match.start())
 
 
 def _closing_ends(text: str, rules: SentenceRules, closing: Phrases) -> Iterator[int]:
     """Ends after "Regards," and after the name that signs the letter."""
     for match in closing.find(text):
-        before = text[: match.start()].rstrip()
+        before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].rstrip()
         after = text[match.end() : match.end() + 2 * CONTEXT_CHARS]
         name = _signature(after, rules)
         if name and (not before or (before[-1] in ".!?)" and "." not in before.split()[-1][:-1])):
@@ -88,9 +89,8 @@ def _signature(after: str, rules: SentenceRules) -> int:
 def file_ends(text: str) -> Iterator[int]:
     """Both ends of the names of attached files: " - plan.doc << File: plan.doc >>"."""
     for match in _FILE.finditer(text):
-        before = text[: match.start()].rstrip()
-        if before:
-            yield len(before)
+        if before := end_before(text, match.start()):
+            yield before
         yield match.end()
 
 
@@ -104,7 +104,7 @@ def _stamp_ends(text: str, rules: SentenceRules) -> Iterator[int]:
             continue
         yield match.end()
         if is_head:
-            yield len(text[: match.start()].rstrip())
+            yield end_before(text, match.start())
 
 
 def _is_name(before: str, rules: SentenceRules) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from reinschrift.transforms.sentences.characters import BULLET_SET, BULLETS, CONTEXT_CHARS, UPPER
-from reinschrift.transforms.sentences.gaps import word_after
+from reinschrift.transforms.sentences.characters import BULLETS, CONTEXT_CHARS, DOTS, UPPER
+from reinschrift.transforms.sentences.gaps import end_before, word_after
 from reinschrift.transforms.sentences.letters import file_ends
 
 if TYPE_CHECKING:
@@ -17,18 +18,58 @@ if TYPE_CHECKING:
 MIN_BARE_MARKERS = 3
 """Markers needed before an enumeration without punctuation between its items is believed."""
 
-_MARKER = re.compile(r"(\d{1,2})(?<!\S\d)(?<!\S\d\d)(?:\.(?=\s+[^\Wa-z])|\)(?=\s+\w))")
-_ITEM = re.compile(rf"([*-])(?<!\S.)\s(?=[{UPPER}0-9])")
-_BULLET = re.compile(rf"(?<=\s)[{BULLETS}](?=\s+\S)")
+ROMAN_NUMBERS = {
+    roman: value
+    for value, roman in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv".split(), start=1)
+}
+"""Roman numbers that mark items."""
+
+_LIST_MARKER = re.compile(
+    rf"(?<!\S)[{BULLETS}{DOTS}]?(?P<open>\(?)"
+    r"(?P<label>\d{1,3}|[a-zA-Z]|[ivx]{2,5}|[IVX]{2,5})(?P<close>\.?\)|\.)(?=\s+[\"“„»«'‘(]?\w)"
+)
+_ITEM = re.compile(rf"([*–-])(?<!\S.)\s(?=[{UPPER}0-9])")
+_BULLET = re.compile(rf"[{BULLETS}{DOTS}](?<!\S.)(?=\s*+[\"“„»«'(]?\w)")
+_LAST_WORD = re.compile(r"\S*$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Marker:
+    """The marker of an item, "(a)" or "2.": its offsets, its style and its number in the list.
+
+    `first`: it stands at the beginning of the text. `led`: there or after a stop. `joined`: after
+    a comma or a conjunction, so within a sentence. `capital`: before one.
+    """
+
+    start: int
+    stop: int
+    end: int
+    style: tuple[str, str, str]
+    number: int
+    led: bool
+    first: bool
+    joined: bool
+    capital: bool
+
+    @property
+    def is_initial(self) -> bool:
+        """Whether it could as well be somebody's initial ("B.")."""
+        return self.style[0] == "upper" and self.style[2] == "."
 
 
 def list_ends(text: str) -> Iterator[int]:
     """Ends before the items of a list run together, and around attached files."""
-    if "- " in text or "* " in text:
+    if "- " in text or "* " in text or "– " in text:
         yield from _item_ends(text)
         yield from file_ends(text)
-    if text.lstrip()[:1] in BULLET_SET:
-        yield from (len(text[: match.start()].rstrip()) for match in _BULLET.finditer(text, 1))
+    yield from _bullet_ends(text)
+
+
+def _bullet_ends(text: str) -> Iterator[int]:
+    """Ends before bullets, of which there are two; dots only where one begins the text."""
+    bullets = list(_BULLET.finditer(text))
+    if len(bullets) > 1 and (bullets[0][0] not in DOTS or not text[: bullets[0].start()].strip()):
+        yield from (end_before(text, bullet.start()) for bullet in bullets)
 
 
 def _item_ends(text: str) -> Iterator[int]:
@@ -36,13 +77,13 @@ def _item_ends(text: str) -> Iterator[int]:
     items = list(_ITEM.finditer(text))
     if len(items) < MIN_BARE_MARKERS:
         return
-    before = text[: items[0].start()].rstrip()
-    if before and before[-1] not in ".!?:)":
+    before = end_before(text, items[0].start())
+    if before and text[before - 1] not in ".!?:)":
         return
     if len({item[1] for item in items}) > 1:
         return
     for item in items:
-        yield len(text[: item.start()].rstrip())
+        yield end_before(text, item.start())
 
 
 def enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
@@ -53,30 +94,85 @@ def enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
     """
     stops: set[int] = set()
     ends: set[int] = set()
-    for chain in _ascending(text, rules):
-        for marker in chain:
-            last = text[marker.start() - 2 : marker.start() - 1]
-            if last and (last in ".!?:…)" or len(chain) >= MIN_BARE_MARKERS):
-                ends.add(marker.start() - 1)
-            stops.add(marker.end() - 1)
+    for run in _ascending(text, rules):
+        cuts = [marker for marker in run if _begins_item(marker, run)]
+        if len(cuts) > 1 or run[0].style[0] == "digit":
+            ends.update(end_before(text, marker.start) for marker in cuts)
+            stops.update(marker.stop for marker in run)
     return stops, ends
 
 
-def _ascending(text: str, rules: SentenceRules) -> list[list[re.Match[str]]]:
-    """The runs of two or more markers of one kind that count upwards from 1 one by one."""
-    runs: list[list[re.Match[str]]] = [[]]
-    for marker in _MARKER.finditer(text):
-        number = int(marker[1])
-        if marker[0][-1] == "." and _is_ordinal(text, marker, rules):
-            continue
-        if number == 1:
-            runs.append([marker])
-        elif number == len(runs[-1]) + 1 and marker[0][-1] == runs[-1][0][0][-1]:
-            runs[-1].append(marker)
+def _begins_item(marker: _Marker, run: list[_Marker]) -> bool:
+    """Whether a unit of text begins with the marker: after a stop, or where the run is a list."""
+    is_inline = any(other.joined for other in run)
+    if marker.led:
+        return marker is not run[0] or not is_inline
+    if is_inline:
+        return False
+    kind, opening, closing = marker.style
+    if kind == "digit" and not opening and len(run) >= MIN_BARE_MARKERS:
+        return True
+    is_headed = run[0].led or (closing != "." and all(other.capital for other in run))
+    return is_headed and len(run) >= (MIN_BARE_MARKERS if marker.is_initial else 2)
+
+
+def _ascending(text: str, rules: SentenceRules) -> list[list[_Marker]]:
+    """The runs of two or more markers of one style that count upwards one by one.
+
+    They begin with 1, a or i, or with anything at the beginning of the text.
+    """
+    open_runs: dict[tuple[str, str, str], list[_Marker]] = {}
+    runs: list[list[_Marker]] = []
+    for marker in _markers(text, rules):
+        run = open_runs.get(marker.style)
+        if run and marker.number == run[-1].number + 1 and marker.start > run[-1].end + 1:
+            run.append(marker)
+        elif marker.number == 1 or marker.first:
+            open_runs[marker.style] = [marker]
+            runs.append(open_runs[marker.style])
     return [run for run in runs if len(run) > 1]
 
 
+def _markers(text: str, rules: SentenceRules) -> Iterator[_Marker]:
+    """The markers of `text`; "i." is one of letters and one of Roman numbers."""
+    for match in _LIST_MARKER.finditer(text):
+        follower = word_after(text, match.end())
+        if match["close"] == "." and (follower[:1].islower() or _is_ordinal(text, match, rules)):
+            continue
+        before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].rstrip()
+        word = _LAST_WORD.search(before)
+        last = word[0] if word else ""
+        if last.rstrip(".") in rules.before_number:
+            continue
+        for kind, number in _numbers(match["label"]):
+            yield _Marker(
+                match.start(),
+                match.end() - 1 if match["close"] == "." else match.start("close"),
+                match.end(),
+                (kind, match["open"], match["close"]),
+                number,
+                not last or last[-1] in ".!?:…)",
+                not last,
+                last.endswith(",") or last in rules.conjunctions,
+                follower[:1].isupper(),
+            )
+
+
+def _numbers(label: str) -> Iterator[tuple[str, int]]:
+    """What kind of label it may be, and its place in a list."""
+    if label.isdigit():
+        yield "digit", int(label)
+        return
+    case = "lower" if label.islower() else "upper"
+    if len(label) == 1:
+        yield case, ord(label.lower()) - ord("a") + 1
+    if label.lower() in ROMAN_NUMBERS:
+        yield f"{case} Roman", ROMAN_NUMBERS[label.lower()]
+
+
 def _is_ordinal(text: str, marker: re.Match[str], rules: SentenceRules) -> bool:
+    if not marker["label"].isdigit():
+        return False
     previous = text[max(0, marker.start() - CONTEXT_CHARS) : marker.start()].split()
     if previous and previous[-1] in rules.ordinal_leads:
         return True

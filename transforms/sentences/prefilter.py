@@ -9,6 +9,7 @@ from reinschrift.transforms.languages import known_languages, language_data
 from reinschrift.transforms.sentences.characters import (
     BULLETS,
     CLOSERS,
+    DOTS,
     EMOTICON,
     LOWER,
     SPACE,
@@ -27,13 +28,18 @@ def _words_of(*kinds: str) -> str:
     return "|".join(sorted(map(re.escape, words)))
 
 
+# The second marker of a list, or digits that mark an item at the beginning of a line.
+LIST_PATTERN = (
+    rf"(?:^|[\s\x1c-\x1f(]|[{BULLETS}{DOTS}])(?:2|[bB]|ii|II)[.)]{{1,2}}{SPACE}"
+    rf"|(?:^|\n){SPACE}*[{BULLETS}{DOTS}]?\(?(?:[0-9]{{1,3}}|[a-zA-Z]|[ivxIVX]{{2,5}})[.)]{{1,2}}{SPACE}"
+)
 # Necessary conditions for a second sentence (POSSIBLE or RESTART), in the common subset of Python's
 # and Rust's regular expressions, so that Polars can decide them for whole columns.
 LANDMARK_PATTERN = (
     rf"{EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{SPACE}+[^\s\x1c-\x1f{LOWER}]"
     rf"|(?:{_words_of('closing')}){SPACE}?,{SPACE}+[{UPPER}]|{_words_of('byline', 'mail-field')}"
-    rf"|<>{SPACE}|-{SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*-]{SPACE}[{UPPER}0-9].*){{3}}"
-    rf"|2[.)]{SPACE}|\*{{3}}|[_=~#-]{{5}}|[{BULLETS}].*[{BULLETS}]"
+    rf"|<>{SPACE}|-{SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*–-]{SPACE}[{UPPER}0-9].*){{3}}"
+    rf"|{LIST_PATTERN}|\*{{3}}|[_=~#-]{{5}}|[{BULLETS}{DOTS}].*[{BULLETS}{DOTS}]"
     rf"|[/.-][0-9]{{2,4}},?{SPACE}+(?:(?:at|um){SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
 )
 RESTART_PATTERN = (

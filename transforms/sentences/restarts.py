@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from reinschrift.transforms.sentences.characters import CONTEXT_CHARS, LOWER, OPENERS, UPPER
+from reinschrift.transforms.sentences.gaps import end_before
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +35,7 @@ def restart_ends(text: str, rules: SentenceRules) -> Iterator[int]:
             continue
         word = before.split()[-1].strip(OPENERS)
         if word[:1].upper() + word[1:] not in rules.starters:
-            yield len(text[:start].rstrip())
+            yield end_before(text, start)
 
 
 def _is_in_title(before: str, after: str) -> bool:

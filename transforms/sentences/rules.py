@@ -29,6 +29,10 @@ _KINDS = (
     "before-number",
     "ordinal-lead",
     "ordinal-follower",
+    "abbreviation-follower",
+    "letter-lead",
+    "marked-name",
+    "conjunction",
     "starter",
     "common-word",
     "restart",
@@ -73,11 +77,16 @@ class SentenceRules:
 
     known: bool = False
     starts_small: bool = False
+    nouns_capitalised: bool = False
     never_ends: frozenset[str] = frozenset()
     may_end: frozenset[str] = frozenset()
     before_number: frozenset[str] = frozenset()
     ordinal_leads: frozenset[str] = frozenset()
     ordinal_followers: frozenset[str] = frozenset()
+    abbreviation_followers: frozenset[str] = frozenset()
+    letter_leads: frozenset[str] = frozenset()
+    marked_names: frozenset[str] = frozenset()
+    conjunctions: frozenset[str] = frozenset()
     starters: frozenset[str] = frozenset()
     common_words: frozenset[str] = frozenset()
     speech_verbs: frozenset[str] = frozenset()
@@ -142,7 +151,8 @@ def load_rules(language: str) -> SentenceRules:
         return SentenceRules()
     entries = tomllib.loads(source.read_text(encoding="utf-8")).get("sentences", {})
     rules = read_rules(entries.get("rule", []), f"languages/{language}.toml")
-    return replace(rules, starts_small=entries.get("starts_small", False))
+    flags = {name: entries.get(name, False) for name in ("starts_small", "nouns_capitalised")}
+    return replace(rules, **flags)
 
 
 def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRules:
@@ -167,6 +177,10 @@ def read_rules(entries: Sequence[Mapping[str, Any]], source: str) -> SentenceRul
         before_number=frozenset(words["before-number"]),
         ordinal_leads=frozenset(words["ordinal-lead"]),
         ordinal_followers=frozenset(words["ordinal-follower"]),
+        abbreviation_followers=frozenset(words["abbreviation-follower"]),
+        letter_leads=frozenset(map(str.lower, words["letter-lead"])),
+        marked_names=frozenset(word.rstrip("!?") for word in words["marked-name"]),
+        conjunctions=frozenset(words["conjunction"]),
         starters=frozenset(words["starter"]),
         common_words=frozenset(words["common-word"]),
         speech_verbs=frozenset(words["speech-verb"]),

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from reinschrift.transforms.sentences.gaps import Gap
     from reinschrift.transforms.sentences.rules import SentenceRules
 
-MAX_ASIDE_CHARS = 80
+MAX_ASIDE_CHARS = 120
 """A quotation or bracket up to this length is never cut inside."""
 
 MAX_SPEAKER_WORDS = 4
@@ -51,9 +51,7 @@ def _judge_follower(text: str, gap: Gap, language: str, rules: SentenceRules) ->
     follower = gap.follower
     first = follower[:1]
     if first.islower():
-        if rules.starts_small and _is_loud(text, gap):
-            return True
-        return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+        return _judge_small_letter(text, gap, language, rules)
     if gap.stop[-1] in "!?" and _is_spoken(text, gap, rules):
         return False
     if gap.proposed:
@@ -69,6 +67,21 @@ def _judge_follower(text: str, gap: Gap, language: str, rules: SentenceRules) ->
     # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
     at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in ASIDE_CLOSERS else gap.start
     return not _in_short_aside(text, at)
+
+
+def _judge_small_letter(text: str, gap: Gap, language: str, rules: SentenceRules) -> bool:
+    """Whether a sentence ends before a small letter: careless writers and brand names begin so."""
+    if gap.stop[-1] in "!?" and (gap.word in rules.marked_names or _is_attributed(text, gap, rules)):
+        return False
+    if rules.starts_small and _is_loud(text, gap):
+        return not _in_short_aside(text, gap.start)
+    return _may_start_small(text, gap) and _is_ordinary(gap.word, language, rules)
+
+
+def _is_attributed(text: str, gap: Gap, rules: SentenceRules) -> bool:
+    """Whether the words after a cry without quotation marks say who uttered it: "Stop! he cried"."""
+    words = text[gap.end : gap.end + CONTEXT_CHARS].split()[:2]
+    return any(word.rstrip(",.;:") in rules.speech_verbs for word in words)
 
 
 def _trails_off(text: str, gap: Gap, rules: SentenceRules) -> bool:
