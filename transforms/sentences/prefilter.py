@@ -28,11 +28,15 @@ def _words_of(*kinds: str) -> str:
     return "|".join(sorted(map(re.escape, words)))
 
 
-# The second marker of a list, or digits that mark an item at the beginning of a line.
+_ITEM_HEAD = rf"[{BULLETS}{DOTS}]?\(?"
+_ITEM_TAIL = rf"[.)]{{1,2}}{SPACE}"
+_LABEL = "(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{2,5})"
+# The second marker of a list that counts from one, or two markers of which one begins the line.
 LIST_PATTERN = (
-    rf"(?:^|[\s\x1c-\x1f(]|[{BULLETS}{DOTS}])(?:2|[bB]|ii|II)[.)]{{1,2}}{SPACE}"
-    rf"|(?:^|\n){SPACE}*[{BULLETS}{DOTS}]?\(?(?:[0-9]{{1,3}}|[a-zA-Z]|[ivxIVX]{{2,5}})[.)]{{1,2}}{SPACE}"
+    rf"[^\s\x1c-\x1f]{SPACE}+{_ITEM_HEAD}(?:2|[bB]|ii|II){_ITEM_TAIL}"
+    rf"|(?:^|\n){SPACE}*{_ITEM_HEAD}{_LABEL}{_ITEM_TAIL}.*{SPACE}{_ITEM_HEAD}{_LABEL}{_ITEM_TAIL}"
 )
+
 # Necessary conditions for a second sentence (POSSIBLE or RESTART), in the common subset of Python's
 # and Rust's regular expressions, so that Polars can decide them for whole columns.
 LANDMARK_PATTERN = (
