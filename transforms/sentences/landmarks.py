@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from reinschrift.transforms.sentences.characters import UPPER
 from reinschrift.transforms.sentences.gaps import end_before, word_after
 from reinschrift.transforms.sentences.letters import letter_ends
-from reinschrift.transforms.sentences.prefilter import LIST_PATTERN
-from reinschrift.transforms.sentences.lists import enumeration, list_ends
+from reinschrift.transforms.sentences.lists import enumeration, list_ends, may_hold_list
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 # What ends a line of its own, where a flattener ran lines together: addresses, time stamps, rulers.
 _ADDRESS = re.compile(r"@|://|www\.|(?<!\S)<>")
-_LIST = re.compile(LIST_PATTERN)
 _RUN = re.compile(r"\S*")
 _RULER = re.compile(r"(?<!\S)(?:([*_=~#-])\1{4,}+|\*{3,}+)(?=\s|$)|(?<=[^\s*])\*{5,}+(?=\s)")
 _FRAME = re.compile(r"([=_~#-])(?<!\S.)\1{4,}+\s?[^\s=_~#-][^=_~#\n]{1,90}?\1{4,}(?=\s|$)")
@@ -38,13 +36,13 @@ def landmarks(text: str, rules: SentenceRules) -> tuple[AbstractSet[int], Abstra
     ends: set[int] = set()
     if not rules.known:
         return stops, ends
-    if _LIST.search(text):
+    if may_hold_list(text):
         stops, ends = enumeration(text, rules)
     ends.update(letter_ends(text, rules))
     ends.update(list_ends(text))
     if "@" in text or "://" in text or "www." in text or "<>" in text:
         ends.update(_address_ends(text, rules))
-    if any(ruler in text for ruler in _RULERS):
+    if any(map(text.__contains__, _RULERS)):
         ends.update(_ruler_ends(text))
         for match in _FRAME.finditer(text):
             ends.difference_update(range(match.start() + 1, match.end()))

@@ -30,7 +30,11 @@ _LIST_MARKER = re.compile(
 )
 _ITEM = re.compile(rf"([*–-])(?<!\S.)\s(?=[{UPPER}0-9])")
 _BULLET = re.compile(rf"[{BULLETS}{DOTS}](?<!\S.)(?=\s*+[\"“„»«'(]?\w)")
-_LAST_WORD = re.compile(r"\S*$")
+_FIRST_MARKERS = tuple(
+    (first + close, second + close)
+    for first, second in (("1", "2"), ("a", "b"), ("A", "B"), ("i", "ii"), ("I", "II"))
+    for close in ".)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class _Marker:
     """The marker of an item, "(a)" or "2.": its offsets, its style and its number in the list.
 
     `first`: it stands at the beginning of the text. `led`: there or after a stop. `joined`: after
-    a comma or a conjunction, so within a sentence. `capital`: before one.
+    a comma or a conjunction, so within a sentence. `capital`: before one. `bulleted`: with a bullet.
     """
 
     start: int
@@ -50,6 +54,7 @@ class _Marker:
     first: bool
     joined: bool
     capital: bool
+    bulleted: bool
 
     @property
     def is_initial(self) -> bool:
@@ -86,6 +91,14 @@ def _item_ends(text: str) -> Iterator[int]:
         yield end_before(text, item.start())
 
 
+def may_hold_list(text: str) -> bool:
+    """Whether `text` may hold two markers of one list: cheap, and true for each that does."""
+    for first, second in _FIRST_MARKERS:
+        if second in text and first in text:
+            return True
+    return text.lstrip()[:1] in BULLETS
+
+
 def enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
     """Markers of a list run together in one line ("1. Mix 2. Bake 3. Eat").
 
@@ -119,7 +132,7 @@ def _begins_item(marker: _Marker, run: list[_Marker]) -> bool:
 def _ascending(text: str, rules: SentenceRules) -> list[list[_Marker]]:
     """The runs of two or more markers of one style that count upwards one by one.
 
-    They begin with 1, a or i, or with anything at the beginning of the text.
+    They begin with 1, a or i, after a bullet at the beginning of the text with anything.
     """
     open_runs: dict[tuple[str, str, str], list[_Marker]] = {}
     runs: list[list[_Marker]] = []
@@ -127,7 +140,7 @@ def _ascending(text: str, rules: SentenceRules) -> list[list[_Marker]]:
         run = open_runs.get(marker.style)
         if run and marker.number == run[-1].number + 1 and marker.start > run[-1].end + 1:
             run.append(marker)
-        elif marker.number == 1 or marker.first:
+        elif marker.number == 1 or (marker.first and marker.bulleted):
             open_runs[marker.style] = [marker]
             runs.append(open_runs[marker.style])
     return [run for run in runs if len(run) > 1]
@@ -140,8 +153,7 @@ def _markers(text: str, rules: SentenceRules) -> Iterator[_Marker]:
         if match["close"] == "." and (follower[:1].islower() or _is_ordinal(text, match, rules)):
             continue
         before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].rstrip()
-        word = _LAST_WORD.search(before)
-        last = word[0] if word else ""
+        last = before.rsplit(None, 1)[-1] if before else ""
         if last.rstrip(".") in rules.before_number:
             continue
         for kind, number in _numbers(match["label"]):
@@ -155,6 +167,7 @@ def _markers(text: str, rules: SentenceRules) -> Iterator[_Marker]:
                 not last,
                 last.endswith(",") or last in rules.conjunctions,
                 follower[:1].isupper(),
+                match[0][0] in BULLETS,
             )
 
 

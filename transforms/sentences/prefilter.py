@@ -28,22 +28,15 @@ def _words_of(*kinds: str) -> str:
     return "|".join(sorted(map(re.escape, words)))
 
 
-_ITEM_HEAD = rf"[{BULLETS}{DOTS}]?\(?"
-_ITEM_TAIL = rf"[.)]{{1,2}}{SPACE}"
-_LABEL = "(?:[0-9]{1,3}|[a-zA-Z]|[ivxIVX]{2,5})"
-# The second marker of a list that counts from one, or two markers of which one begins the line.
-LIST_PATTERN = (
-    rf"[^\s\x1c-\x1f]{SPACE}+{_ITEM_HEAD}(?:2|[bB]|ii|II){_ITEM_TAIL}"
-    rf"|(?:^|\n){SPACE}*{_ITEM_HEAD}{_LABEL}{_ITEM_TAIL}.*{SPACE}{_ITEM_HEAD}{_LABEL}{_ITEM_TAIL}"
-)
-
+# The second marker of a list in one line.
+_LIST_PATTERN = rf"[^\s\x1c-\x1f]{SPACE}+[{BULLETS}{DOTS}]?\(?(?:2|[bB]|ii|II)[.)]"
 # Necessary conditions for a second sentence (POSSIBLE or RESTART), in the common subset of Python's
 # and Rust's regular expressions, so that Polars can decide them for whole columns.
 LANDMARK_PATTERN = (
     rf"{EMOTICON}|(?:@|://|www\.)[^\s\x1c-\x1f]+{SPACE}+[^\s\x1c-\x1f{LOWER}]"
     rf"|(?:{_words_of('closing')}){SPACE}?,{SPACE}+[{UPPER}]|{_words_of('byline', 'mail-field')}"
     rf"|<>{SPACE}|-{SPACE}[^\s\x1c-\x1f]+\.[A-Za-z]{{2}}|(?:[*–-]{SPACE}[{UPPER}0-9].*){{3}}"
-    rf"|{LIST_PATTERN}|\*{{3}}|[_=~#-]{{5}}|[{BULLETS}{DOTS}].*[{BULLETS}{DOTS}]"
+    rf"|{_LIST_PATTERN}|\*{{3}}|[_=~#-]{{5}}|[{BULLETS}{DOTS}].*[{BULLETS}{DOTS}]"
     rf"|[/.-][0-9]{{2,4}},?{SPACE}+(?:(?:at|um){SPACE})?[0-9]{{1,2}}:[0-9]{{2}}"
 )
 RESTART_PATTERN = (
