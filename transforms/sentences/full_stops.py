@@ -55,7 +55,9 @@ def _judge_letters(text: str, gap: Gap, rules: SentenceRules, kinds: tuple[str, 
         is_ordinal = _follows_lead(text, gap, rules) or (len(gap.word) > 1 and rules.ordinal_leads)
         return starts or (gap.proposed and not is_ordinal) or _is_lettered(text, gap, rules)
     if "letters" in kinds and len(gap.word) > 1:
-        is_counted = previous_word(text, gap)[:1].isdigit()  # "450 C.E.", not the initials of "A.M. Best"
+        is_counted = previous_word(text, gap)[
+            :1
+        ].isdigit()  # "450 C.E.", not the initials of "A.M. Best"
         return starts or (is_counted and _is_believed(gap, rules))
     if "letters" in kinds:
         return (starts and _is_named_by_letter(text, gap)) or _is_lettered(text, gap, rules)
@@ -64,7 +66,9 @@ def _judge_letters(text: str, gap: Gap, rules: SentenceRules, kinds: tuple[str, 
 
 def _is_common(text: str, gap: Gap, rules: SentenceRules) -> bool:
     """Whether the word stands for itself: "I am." and "so do I.", but not "5 am." nor "Vol. I."."""
-    if gap.word not in rules.common_words or (_is_label(gap.follower) and gap.follower not in ("I", "A")):
+    if gap.word not in rules.common_words or (
+        _is_label(gap.follower) and gap.follower not in ("I", "A")
+    ):
         return False
     before = previous_word(text, gap)
     return before.isalpha() and (before.islower() or not gap.word[0].isupper())
@@ -108,7 +112,9 @@ def _judge_number(text: str, gap: Gap, rules: SentenceRules) -> bool | None:
 
 
 def _is_marker(text: str, gap: Gap, rules: SentenceRules) -> bool:
-    """Whether the number begins its sentence, so that it marks an item; not so in "Nr. 3." and "5. 12."."""
+    """Whether the number begins its sentence, so that it marks an item; not in "Nr. 3." and "5. 12."."""
     previous = previous_word(text, gap)
     word = previous.lstrip(OPENERS).rstrip(".")
-    return not previous or (previous[-1] in ".!?:" and word not in rules.before_number and not word.isdigit())
+    return not previous or (
+        previous[-1] in ".!?:" and word not in rules.before_number and not word.isdigit()
+    )

@@ -18,11 +18,8 @@ if TYPE_CHECKING:
 MIN_BARE_MARKERS = 3
 """Markers needed before an enumeration without punctuation between its items is believed."""
 
-ROMAN_NUMBERS = {
-    roman: value
-    for value, roman in enumerate("i ii iii iv v vi vii viii ix x xi xii xiii xiv xv".split(), start=1)
-}
-"""Roman numbers that mark items."""
+_ROMAN_NUMBERS = ("i", "ii", "iii", "iv", "v", "vi", "vii", "viii", "ix", "x", "xi", "xii", "xiii")
+"""Roman numbers that mark items, from one upwards."""
 
 _LIST_MARKER = re.compile(
     rf"(?<!\S)[{BULLETS}{DOTS}]?(?P<open>\(?)"
@@ -108,25 +105,32 @@ def enumeration(text: str, rules: SentenceRules) -> tuple[set[int], set[int]]:
     stops: set[int] = set()
     ends: set[int] = set()
     for run in _ascending(text, rules):
-        cuts = [marker for marker in run if _begins_item(marker, run)]
-        if len(cuts) > 1 or run[0].style[0] == "digit":
-            ends.update(end_before(text, marker.start) for marker in cuts)
+        items = _items(run)
+        if len(items) > 1 or run[0].style[0] == "digit":
+            ends.update(end_before(text, marker.start) for marker in items)
             stops.update(marker.stop for marker in run)
     return stops, ends
 
 
-def _begins_item(marker: _Marker, run: list[_Marker]) -> bool:
-    """Whether a unit of text begins with the marker: after a stop, or where the run is a list."""
-    is_inline = any(other.joined for other in run)
-    if marker.led:
-        return marker is not run[0] or not is_inline
-    if is_inline:
-        return False
-    kind, opening, closing = marker.style
+def _items(run: list[_Marker]) -> list[_Marker]:
+    """The markers that begin a unit of text: those after a stop, and all where the run is a list.
+
+    A comma or a conjunction before a marker shows that the items are parts of one sentence.
+    """
+    if any(marker.joined for marker in run):
+        return [marker for marker in run[1:] if marker.led]
+    if _is_list(run):
+        return run
+    return [marker for marker in run if marker.led]
+
+
+def _is_list(run: list[_Marker]) -> bool:
+    """Whether units of text begin at the markers of `run`, even if no stop is before them."""
+    kind, opening, closing = run[0].style
     if kind == "digit" and not opening and len(run) >= MIN_BARE_MARKERS:
         return True
-    is_headed = run[0].led or (closing != "." and all(other.capital for other in run))
-    return is_headed and len(run) >= (MIN_BARE_MARKERS if marker.is_initial else 2)
+    is_headed = run[0].led or (closing != "." and all(marker.capital for marker in run))
+    return is_headed and len(run) >= (MIN_BARE_MARKERS if run[0].is_initial else 2)
 
 
 def _ascending(text: str, rules: SentenceRules) -> list[list[_Marker]]:
@@ -152,8 +156,8 @@ def _markers(text: str, rules: SentenceRules) -> Iterator[_Marker]:
         follower = word_after(text, match.end())
         if match["close"] == "." and (follower[:1].islower() or _is_ordinal(text, match, rules)):
             continue
-        before = text[max(0, match.start() - CONTEXT_CHARS) : match.start()].rstrip()
-        last = before.rsplit(None, 1)[-1] if before else ""
+        before = end_before(text, match.start())
+        last = text[max(0, before - CONTEXT_CHARS) : before].rsplit(None, 1)[-1] if before else ""
         if last.rstrip(".") in rules.before_number:
             continue
         for kind, number in _numbers(match["label"]):
@@ -179,8 +183,8 @@ def _numbers(label: str) -> Iterator[tuple[str, int]]:
     case = "lower" if label.islower() else "upper"
     if len(label) == 1:
         yield case, ord(label.lower()) - ord("a") + 1
-    if label.lower() in ROMAN_NUMBERS:
-        yield f"{case} Roman", ROMAN_NUMBERS[label.lower()]
+    if label.lower() in _ROMAN_NUMBERS:
+        yield f"{case} Roman", _ROMAN_NUMBERS.index(label.lower()) + 1
 
 
 def _is_ordinal(text: str, marker: re.Match[str], rules: SentenceRules) -> bool:
