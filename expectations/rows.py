@@ -60,9 +60,9 @@ def _column_rules(column: Column) -> Iterator[tuple[str, str, pl.Expr]]:
     value = pl.col(column.name)
     if not column.nullable:
         yield "not-null", f"{column.name} is never null", value.is_null()
-    if column.values:
-        known = ", ".join(column.values) if len(column.values) < 20 else "the known codes"
-        yield "values", f"{column.name} is one of {known}", ~value.is_in(column.values)
+    if column.allowed:
+        known = ", ".join(column.allowed) if len(column.allowed) < 20 else "the known codes"
+        yield "values", f"{column.name} is one of {known}", ~value.is_in(column.allowed)
     if column.low is not None or column.high is not None:
         yield "range", f"{column.name} is {_bounds(column)}", _outside(column)
 

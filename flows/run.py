@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
 from polars.exceptions import PolarsError
 
 from reinschrift.expectations.report import (
@@ -49,15 +50,13 @@ from reinschrift.flows.store.local import Corpus, OutputError, explain_os_error
 from reinschrift.flows.store.removals import read_removals, told
 from reinschrift.flows.store.tables import read_table
 from reinschrift.flows.workers.gate_process import GateProcess
-from reinschrift.transforms.contracts import METRICS, QUARANTINE
+from reinschrift.transforms.contracts import LEDGER, METRICS, QUARANTINE
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from typing import BinaryIO
-
-    import polars as pl
 
     from reinschrift.expectations.verdict import Verdict
     from reinschrift.flows.config import Settings
@@ -101,6 +100,7 @@ class Report:
     is_unchanged: bool = False  # the published corpus is already this one
     seconds: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    example: str | None = None  # a page of which something was dropped
 
     @property
     def state(self) -> str:
@@ -264,7 +264,15 @@ def _publish_if_good(
         is_unchanged=version is not None and version == was_there,
         seconds=clock.laps,
         settings=_kept(work),
+        example=_example(corpus) if version else None,
     )
+
+
+def _example(corpus: Corpus) -> str | None:
+    """A page to look at: the first of which something was dropped."""
+    dropped = read_table(corpus.current.resolve(), LEDGER).filter(pl.col("action") == "drop")
+    found = dropped.select("source").head(1).collect()["source"]
+    return str(found[0]) if len(found) else None
 
 
 def _terms(work: Work, replay: Path | None, refused: int) -> Terms:

@@ -16,7 +16,7 @@ from reinschrift.transforms.languages.codes import LANGUAGES
 from reinschrift.transforms.quality.signals import RULES, SIGNALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from polars._typing import PolarsDataType
 
@@ -26,9 +26,6 @@ UNDETERMINED = "und"
 FORMATS = ("text", "html")
 UNITS_COUNTED = ("page", "block", "sentence")
 # The steps that may write to the ledger: those of the pipeline that drop, edit or note.
-LEDGER_STEPS = (
-    "read", "repair", "extract", "boilerplate", "privacy", "quality", "templates", "repeats", "removals",
-)  # fmt: skip
 LANGUAGE_CODES = (*sorted(LANGUAGES), UNDETERMINED)
 LANGUAGE_SHARES = pl.List(pl.Struct({"language": pl.String, "share": pl.Float32}))
 SPANS = pl.List(
@@ -40,16 +37,28 @@ SPANS = pl.List(
 class Column:
     """One column: its type, what it means, whether it may be null, and which values it may have.
 
-    `values`: all there are; `low`, `high`: bounds, inclusive.
+    `values`: all there are, or a function that gives them; `low`, `high`: bounds, inclusive.
     """
 
     name: str
     dtype: PolarsDataType
     meaning: str
     nullable: bool = False
-    values: tuple[str, ...] = ()
+    values: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     low: float | None = None
     high: float | None = None
+
+    @property
+    def allowed(self) -> tuple[str, ...]:
+        """All values there are; empty where there is no such set."""
+        return self.values() if callable(self.values) else self.values
+
+
+def step_names() -> tuple[str, ...]:
+    """The steps that the ledger may name: those of the table of steps."""
+    from reinschrift.transforms.steps import STEP_NAMES
+
+    return STEP_NAMES
 
 
 @dataclass(frozen=True)
@@ -298,7 +307,7 @@ PAGE_KEYS = Table(
 _VERDICT = (
     Column("start", pl.UInt32, _START.meaning, nullable=True),
     Column("end", pl.UInt32, _END.meaning, nullable=True),
-    Column("step", pl.String, "step that decided", values=LEDGER_STEPS),
+    Column("step", pl.String, "step that decided", values=step_names),
     Column("rule", pl.String, "rule that decided: pack/id for rule packs"),
     Column("also", pl.List(pl.String), "every other rule that fired"),
     Column("action", pl.String, " | ".join(ACTIONS), values=ACTIONS),

@@ -54,10 +54,10 @@ class Step:
     name: str
     stage: Stage
     unit: Unit
+    function: Callable[..., Any] | str
     what: str
     needs: str
     gives: str
-    function: Callable[..., Any] | str
     skip: str | None = None
     instead: StepFunction | None = None
     is_wanted: Callable[[Options], bool] = always
@@ -81,93 +81,98 @@ def in_order(*steps: Step) -> tuple[Step, ...]:
 
 
 STEPS = in_order(
-    Step("read", "read", "block", "cut pages into blocks", "records", "lines", cut_pages),
     Step(
-        *("repair", "read", "block", "fix mojibake, entities, invisible characters"),
-        *("lines", "blocks", repair_blocks),
-        skip="repair",
+        "read", "read", "block", cut_pages,
+        "cut pages into blocks",
+        needs="records", gives="lines",
+    ),
+    Step(
+        "repair", "read", "block", repair_blocks,
+        "fix mojibake, entities, invisible characters",
+        needs="lines", gives="blocks", skip="repair",
         instead=leave_unrepaired,
     ),
     Step(
-        *("boilerplate", "read", "block", "strip furniture: rule packs, then the line model"),
-        *("blocks", "blocks judged", strip_boilerplate),
-        skip="boilerplate",
+        "boilerplate", "read", "block", strip_boilerplate,
+        "strip furniture: rule packs, then the role models",
+        needs="blocks", gives="blocks judged", skip="boilerplate",
     ),
     Step(
-        *("extract", "read", "block", "HTML: strip what the extractor left out"),
-        *("blocks judged", "content", drop_unextracted),
-        skip="boilerplate",
+        "extract", "read", "block", drop_unextracted,
+        "HTML: strip what trafilatura left out, where it is asked",
+        needs="blocks judged", gives="content", skip="boilerplate",
     ),
     Step(
-        *("language", "read", "block", "identify the language of block and page"),
-        *("content", "content by language", tell_language),
-        skip="language",
+        "language", "read", "block", tell_language,
+        "identify the language of block and page",
+        needs="content", gives="content by language", skip="language",
         instead=leave_undetermined,
     ),
     Step(
-        *("sentences", "read", "block", "cut blocks into sentences"),
-        *("content by language", "sentences", cut_sentences),
-        skip="sentences",
+        "sentences", "read", "block", cut_sentences,
+        "cut blocks into sentences",
+        needs="content by language", gives="sentences", skip="sentences",
         instead=keep_whole_blocks,
     ),
     Step(
-        *("privacy", "read", "sentence", "mask personal data, if asked"),
-        *("sentences", "sentences masked", mask_personal_data),
-        skip="privacy",
+        "privacy", "read", "sentence", mask_personal_data,
+        "mask personal data, if asked",
+        needs="sentences", gives="sentences masked", skip="privacy",
     ),
     Step(
-        *("quality", "read", "sentence", "drop documents that fail the rules, if asked"),
-        *("sentences masked", "keys", drop_documents),
-        skip="quality",
+        "quality", "read", "sentence", drop_documents,
+        "drop documents that fail the rules, if asked",
+        needs="sentences masked", gives="keys", skip="quality",
         is_wanted=lambda options: bool(options.quality_drop),
     ),
     Step(
-        *("removals", "resolve", "page", "leave out pages that were taken down"),
-        *("keys", "keys of pages kept", f"{RESOLVE}:number_pages"),
+        "removals", "resolve", "page", f"{RESOLVE}:number_pages",
+        "leave out pages that were taken down",
+        needs="keys", gives="keys of pages kept",
         rules=("removed",),
     ),
     Step(
-        *("repeats", "resolve", "page", "of pages with one URL keep the newest"),
-        *("keys of pages kept", "pages by URL", f"{RESOLVE}:find_same_urls"),
-        skip="repeats",
+        "repeats", "resolve", "page", f"{RESOLVE}:find_same_urls",
+        "of pages with one URL keep the newest",
+        needs="keys of pages kept", gives="pages by URL", skip="repeats",
         rules=("same-url",),
     ),
     Step(
-        *("repeats", "resolve", "page", "of pages with the same text keep the first"),
-        *("pages by URL", "pages by text", f"{RESOLVE}:find_exact_pages"),
-        skip="repeats",
+        "repeats", "resolve", "page", f"{RESOLVE}:find_exact_pages",
+        "of pages with the same text keep the first",
+        needs="pages by URL", gives="pages by text", skip="repeats",
         rules=("exact-page",),
     ),
     Step(
-        *("templates", "resolve", "sentence", "drop lines that recur across the pages of a site"),
-        *("pages by text", "pages without templates", f"{RESOLVE}:find_templates"),
-        skip="boilerplate",
+        "templates", "resolve", "sentence", f"{RESOLVE}:find_templates",
+        "drop lines that recur across the pages of a site",
+        needs="pages by text", gives="pages without templates", skip="boilerplate",
         rules=("recurs-on-site",),
     ),
     Step(
-        *("repeats", "resolve", "page", "of near-duplicate pages keep the first"),
-        *("pages without templates", "pages", f"{RESOLVE}:find_near_pages"),
-        skip="repeats",
+        "repeats", "resolve", "page", f"{RESOLVE}:find_near_pages",
+        "of near-duplicate pages keep the first",
+        needs="pages without templates", gives="pages", skip="repeats",
         rules=("near-page",),
     ),
     Step(
-        *("repeats", "resolve", "block", "drop blocks that stand earlier in the corpus, if asked"),
-        *("pages", "blocks by text", f"{RESOLVE}:find_blocks"),
-        skip="repeats",
+        "repeats", "resolve", "block", f"{RESOLVE}:find_blocks",
+        "drop blocks that stand earlier in the corpus, if asked",
+        needs="pages", gives="blocks by text", skip="repeats",
         rules=("exact-block", "near-block"),
     ),
     Step(
-        *("repeats", "resolve", "sentence", "drop sentences that stand earlier in the corpus"),
-        *("blocks by text", "verdicts", f"{RESOLVE}:find_sentences"),
-        skip="repeats",
+        "repeats", "resolve", "sentence", f"{RESOLVE}:find_sentences",
+        "drop sentences that stand earlier in the corpus",
+        needs="blocks by text", gives="verdicts", skip="repeats",
         rules=("exact-sentence", "near-sentence"),
     ),
     Step(
-        *("quality", "publish", "document", "measure each document"),
-        *("verdicts", "documents", measure_documents),
-        skip="quality",
+        "quality", "publish", "document", measure_documents,
+        "measure each document",
+        needs="verdicts", gives="documents", skip="quality",
     ),
-)
+)  # fmt: skip
 
 READ_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.stage == "read")
 RESOLVE_STEPS: tuple[Step, ...] = tuple(step for step in STEPS if step.stage == "resolve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from rich.table import Table
 from reinschrift.expectations.report import describe_failures, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from rich.console import Console
@@ -103,18 +104,45 @@ def show_report(report: Report, console: Console) -> None:
         _plain(console, f"ignored, for they are no pages: {len(report.ignored)}, as {report.ignored[0]}")
     for line in describe_failures(report.verdict):
         _plain(console, line)
-    _plain(console, _last_line(report))
+    for line in closing_lines(report):
+        _plain(console, line)
 
 
 def _plain(console: Console, text: str) -> None:
     console.print(printable(text), highlight=False, markup=False, soft_wrap=True)
 
 
-def _last_line(report: Report) -> str:
+def closing_lines(report: Report) -> Iterator[str]:
+    """What was read and what is left, where the corpus lies, and what to do next."""
+    if not report.metrics.is_empty():
+        yield _summary(report.metrics)
     headline = report.result.headline
-    if report.version:
-        return f"{headline}; {report.out / 'corpus'} is version {report.version}"
-    return f"{headline}; the old corpus stands"
+    if report.version is None:
+        yield f"{headline}; the old corpus stands"
+        return
+    unchanged = ", unchanged" if report.is_unchanged else ""
+    yield f"{headline}; {report.out / 'corpus'} is version {report.version}{unchanged}"
+    out = "" if str(report.out) == "data" else f" --out {shlex.quote(str(report.out))}"
+    page = shlex.quote(report.example) if report.example else "PAGE"
+    commands = (f"explain {page}{out}", f"versions{out}", f"check {shlex.quote(str(report.out))}")
+    yield f"next: {' | '.join(f'reinschrift {command}' for command in commands)}"
+
+
+def _summary(metrics: pl.DataFrame) -> str:
+    """Pages, characters in and out, the share removed, repeats."""
+    whole = metrics.filter(pl.col("rule").is_null())
+    read = whole.filter(step="read")["chars_in"].sum()
+    pages, kept = whole.filter(step="quality", unit="page").select("units_out", "chars_out").sum().row(0)
+    repeats = int(whole.filter(step="repeats")["units_dropped"].sum())
+    removed = f"{1 - kept / read:.0%} removed" if read else "nothing"
+    return (
+        f"read {read:,} characters, kept {kept or 0:,} in {_count(pages or 0, 'document')}: {removed}, "
+        f"{_count(repeats, 'repeat')} among it"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _closing_table(report: Report) -> Table:
