@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 from collections import Counter, defaultdict
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -71,8 +72,22 @@ def scorer(bench: Path, name: str) -> ModuleType:
     return module
 
 
-def role_table(bench: Path, pages: pl.DataFrame, kept: list[str]) -> tuple[str, str]:
-    """Line F1 by language and by words, and the kept share of each role, as `score_roles.py` counts."""
+@dataclass(frozen=True)
+class RoleFigures:
+    """Line F1 by language (and `all`), F1 by words, and the kept share of each role letter."""
+
+    line_f1: dict[str, float]
+    word_f1: float
+    kept: dict[str, float]
+
+    def __str__(self) -> str:
+        cells = [f"{key} {self.line_f1[key]:.3f}" for key in ("de", "en", "all") if key in self.line_f1]
+        shares = " ".join(f"{role} {share:.2f}" for role, share in sorted(self.kept.items()))
+        return f"line F1 {', '.join(cells)}; words {self.word_f1:.3f}\n    kept by role: {shares}"
+
+
+def role_figures(bench: Path, pages: pl.DataFrame, kept: list[str]) -> RoleFigures:
+    """What is kept of pages labelled by role, as `score_roles.py` counts."""
     score = scorer(bench, "score_roles")
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
     by_role: dict[str, list[int]] = defaultdict(lambda: [0, 0])
@@ -85,19 +100,24 @@ def role_table(bench: Path, pages: pl.DataFrame, kept: list[str]) -> tuple[str, 
             by_role[role][1] += 1
             side = "p" if role == "q" and row["page_type"] == "forum" else role
             for key in ("all", row["lang"]):
-                if side in STAY:
-                    sums[key][0] += share >= 0.5
-                    sums[key][2] += 1
-                    sums[key][3] += share * count
-                    sums[key][5] += count
-                elif side in GO:
-                    sums[key][1] += share >= 0.5
-                    sums[key][4] += share * count
-    lines = {key: score.prf(*found[:3])[2] for key, found in sums.items()}
-    by_words = score.prf(*sums["all"][3:])[2]
-    cells = [f"{key} {lines[key]:.3f}" for key in ("de", "en", "all") if key in lines]
-    shares = [f"{role} {kept / total:.2f}" for role, (kept, total) in sorted(by_role.items())]
-    return f"line F1 {', '.join(cells)}; words {by_words:.3f} ({len(pages)} pages)", " ".join(shares)
+                _count(sums[key], side, share, count)
+    return RoleFigures(
+        {key: score.prf(*found[:3])[2] for key, found in sums.items()},
+        score.prf(*sums["all"][3:])[2],
+        {role: kept_lines / lines for role, (kept_lines, lines) in by_role.items()},
+    )
+
+
+def _count(sums: list[float], side: str, share: float, count: int) -> None:
+    """Add a line to the sums: kept of what must stay and must go, what must stay; then by words."""
+    if side in STAY:
+        sums[0] += share >= 0.5
+        sums[2] += 1
+        sums[3] += share * count
+        sums[5] += count
+    elif side in GO:
+        sums[1] += share >= 0.5
+        sums[4] += share * count
 
 
 def word_f1(kept: str, gold: str) -> float:
@@ -145,8 +165,8 @@ def measure(bench: Path, cache: Path | None, *, all_hosts: bool, rules: bool) ->
         ("html", labelled["html"].to_list()),
         ("text", ["\n".join(lines) for lines in labelled["lines"]]),
     ):
-        table, by_role = role_table(bench, labelled, kept_texts(texts, kind, rules=rules))
-        print(f"roles, {kind}: {table}\n    kept by role: {by_role}", flush=True)
+        figures = role_figures(bench, labelled, kept_texts(texts, kind, rules=rules))
+        print(f"roles, {kind}, {len(labelled)} pages: {figures}", flush=True)
     clean = clean_versions(labelled)
     print(f"content alone, characters lost: {characters_lost(clean, rules=rules)}", flush=True)
     known = set(pages["id"])
