@@ -132,4 +132,5 @@ def keep_pages(scores: Scores, profile: str | Profile, gone: Bools | None = None
         return keep
     clean = scores.pages.filter(pl.col("clean") >= MIN_CLEAN_PAGE)["page"]
     is_clean = blocks["page"].is_in(clean.implode()).to_numpy()
-    return keep | is_clean
+    spared: Bools = keep | is_clean
+    return spared

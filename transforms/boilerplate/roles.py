@@ -135,7 +135,8 @@ def _places(blocks: pl.DataFrame, trees: Sequence[PageTree]) -> Ints:
     """Where each block stands among all lines of the trees: repair may have dropped some of them."""
     sizes = np.array([len(tree.line_facts) for tree in trees], np.int64)
     page = blocks["page"].rle_id().to_numpy()
-    return (np.cumsum(sizes) - sizes)[page] + blocks["block"].to_numpy().astype(np.int64)
+    places: Ints = (np.cumsum(sizes) - sizes)[page] + blocks["block"].to_numpy().astype(np.int64)
+    return places
 
 
 def page_rows(pages: Pages, names: Sequence[str], matrix: Floats) -> tuple[list[str], Floats]:
@@ -293,16 +294,13 @@ def _block_frame(
     blocks: pl.DataFrame, role: Ints, share: Floats, stays: Floats, words: Ints
 ) -> pl.DataFrame:
     names = pl.Series("role", ROLES).gather(pl.Series(role))
-    return (
-        blocks.select("page", "block")
-        .with_columns(
-            role=names,
-            role_share=pl.Series(share, dtype=pl.Float32),
-            probability=pl.Series(stays, dtype=pl.Float32),
-            words=pl.Series(words, dtype=pl.UInt32),
-        )
-        .cast(dict(BLOCK_SCORES))
-    )  # type: ignore[arg-type]
+    said = {
+        "role": names,
+        "role_share": pl.Series(share, dtype=pl.Float32),
+        "probability": pl.Series(stays, dtype=pl.Float32),
+        "words": pl.Series(words, dtype=pl.UInt32),
+    }
+    return blocks.select(pl.col("page", "block").cast(pl.UInt32)).with_columns(**said)
 
 
 def _page_frame(numbers: pl.Series, known: Mapping[int, tuple[int, float, float]]) -> pl.DataFrame:
