@@ -123,14 +123,19 @@ def _is_title(line: list[str], titles: list[set[str]]) -> bool:
     )
 
 
-def _unscored_titles(lines: list[str], labels: str, html: str) -> str:
-    """Labels in which a line that repeats the page's title counts for nothing: golds leave it out."""
+def title_lines(lines: list[str], html: str) -> list[bool]:
+    """Which lines repeat the title that the head of a page gives."""
     names = re.findall(r"(?is)<title[^>]*>([^<]{1,1000})|og:title[^>]*content=\"([^\"]{1,500})", html)
     parts = [part for pair in names for name in pair for part in re.split(r"\s[|·•»:–—-]\s", name)]
     titles = [set(words(part)) for part in parts if len(words(part)) >= MIN_TITLE_WORDS]
+    return [_is_title(words(line), titles) for line in lines]
+
+
+def _unscored_titles(lines: list[str], labels: str, html: str) -> str:
+    """Labels in which a line that repeats the page's title counts for nothing: golds leave it out."""
     return "".join(
-        "-" if label == "0" and _is_title(words(line), titles) else label
-        for line, label in zip(lines, labels, strict=True)
+        "-" if label == "0" and is_title else label
+        for label, is_title in zip(labels, title_lines(lines, html), strict=True)
     )
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from reinschrift.transforms.boilerplate.roles import MIN_CLEAN_PAGE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -35,6 +37,11 @@ class Profile:
     highest: float
     clean_share: float
 
+    @property
+    def spares_clean(self) -> bool:
+        """Whether a page that is clean loses nothing."""
+        return self.clean_share < NEVER
+
 
 # The rule itself never asks for more than one half.
 PROFILES = {
@@ -43,9 +50,11 @@ PROFILES = {
     "recall": Profile(lowest=0.05, highest=0.25, clean_share=0.95),
 }
 CLEAN_THRESHOLD = 0.2
-# A page that is clean already, as the page model sees it, loses only what is surely furniture.
-MIN_CLEAN_PAGE = 0.5
-CLEAN_PAGE_THRESHOLD = 0.02
+
+
+def bounds_of(profile: str | Profile) -> Profile:
+    """The profile of a name, or the profile itself."""
+    return PROFILES[profile] if isinstance(profile, str) else profile
 
 
 def cut_at(threshold: float) -> Profile:
@@ -68,7 +77,7 @@ def _best_expected_f1(weight: Ints, expected: Ints, page_end: Ints, first: Ints)
 
 def page_thresholds(probability: Floats, words: Ints, page: Ints, profile: str | Profile) -> Floats:
     """The threshold of each line's page (float32, one a line)."""
-    bounds = PROFILES[profile] if isinstance(profile, str) else profile
+    bounds = bounds_of(profile)
     # Fixed-point integers: a page's sums must not depend on the pages before it.
     units = np.rint(probability.astype(np.float64) * PROBABILITY_UNITS).astype(np.int64)
     weight = np.maximum(words.astype(np.int64), 1)
@@ -109,7 +118,7 @@ def keep_blocks(
 
 
 def keep_pages(scores: Scores, profile: str | Profile, gone: Bools | None = None) -> Bools:
-    """Whether to keep each block: each page is cut apart, and one that is clean loses next to nothing.
+    """Whether to keep each block: each page is cut apart, and one that is clean loses nothing.
 
     `gone`: blocks that are dropped anyway, which the page is cut without.
     """
@@ -119,9 +128,9 @@ def keep_pages(scores: Scores, profile: str | Profile, gone: Bools | None = None
     probability = blocks["probability"].to_numpy()
     certain = probability if gone is None else np.where(gone, np.float32(0), probability)
     keep, _ = keep_blocks(certain, blocks["words"].to_numpy(), blocks["page"].to_numpy(), profile)
-    bounds = PROFILES[profile] if isinstance(profile, str) else profile
-    if bounds.clean_share >= NEVER:
+    if not bounds_of(profile).spares_clean:
         return keep
     clean = scores.pages.filter(pl.col("clean") >= MIN_CLEAN_PAGE)["page"]
     is_clean = blocks["page"].is_in(clean.implode()).to_numpy()
-    return np.where(is_clean, probability >= CLEAN_PAGE_THRESHOLD, keep)
+    spared: Bools = keep | is_clean
+    return spared

@@ -353,9 +353,9 @@ def heading_features(batch: Batch) -> Columns:
     """The heading above the line: its level, its words, how far it is and whether it still rules."""
     here = np.arange(len(batch.lines))
     tags, levels = batch.containers.tag[batch.at], batch.containers.level[batch.at]
-    lexicon = batch.measures.lexicon
-    furniture = np.stack([lexicon[name] for name in HEADING_CATEGORIES]).astype(np.int64).sum(axis=0)
-    heading = _last_at_or_above(batch.is_heading, batch.pages)
+    words, lexicon = batch.words, batch.measures.lexicon
+    furniture: Ints = np.sum([lexicon[name] for name in HEADING_CATEGORIES], axis=0, dtype=np.int64)
+    heading: Ints = _last_at_or_above(batch.is_heading, batch.pages)
     known = heading >= 0
     first_title = _last_at_or_above(tags == TAG_NUMBERS["h1"], batch.pages)
     # Whether the line still lies in what holds the heading: its section is not over.
@@ -364,7 +364,7 @@ def heading_features(batch: Batch) -> Columns:
     furniture_headings = batch.is_heading & (furniture > 0)
     return {
         "heading_tag": np.where(known, tags[heading], 0),
-        "heading_words": np.where(known, batch.words[heading], -1),
+        "heading_words": np.where(known, words[heading], -1),
         "heading_furniture": np.where(known, furniture[heading], -1),
         "heading_distance": np.where(known, here - heading, FAR_AWAY),
         "heading_level": np.where(known, levels - levels[heading], -MAX_LEVEL_STEP),

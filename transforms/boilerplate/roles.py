@@ -28,7 +28,7 @@ from reinschrift.transforms.boilerplate.features import Pages, line_features, me
 from reinschrift.transforms.boilerplate.linear import LinearModel
 from reinschrift.transforms.boilerplate.lines import scan_lines
 from reinschrift.transforms.boilerplate.role_names import PAGE_TYPES, ROLES, STAYING
-from reinschrift.transforms.boilerplate.second_look import role_units, second_features
+from reinschrift.transforms.boilerplate.second_look import SHARE_UNITS, role_units, second_features
 from reinschrift.transforms.boilerplate.symmetric import SymmetricTrees, load_trees, probability, shares
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ MODEL_FOLDER = resources.files("reinschrift.transforms.boilerplate")
 # Working memory is some kilobytes a line; small batches also stay in the cache.
 MAX_BATCH_CHARS = 400_000
 SAYS_OF_PAGE = ("page_", "tree_", "declares_", "content_lines")
-PROBABILITY_UNITS = 1 << 20
+MIN_CLEAN_STAY = 0.6
+MIN_CLEAN_PAGE = 0.5  # from here on a page counts as clean: nothing of it falls
 BLOCK_SCORES = pl.Schema(
     {
         "page": pl.UInt32(),
@@ -72,7 +73,8 @@ class Scores:
     `probability` of staying, and `words` (two characters of a script without spaces are one).
 
     `pages`, one row a page: `page`, `page_type` (of `PAGE_TYPES`), `page_type_confidence`, and `clean`,
-    how likely nothing on the page is furniture. Shares and probabilities lie in [0, 1].
+    how likely nothing on a page of flat text is furniture (0 for HTML). Shares and probabilities lie
+    in [0, 1].
     """
 
     blocks: pl.DataFrame
@@ -144,16 +146,20 @@ def page_rows(pages: Pages, names: Sequence[str], matrix: Floats) -> tuple[list[
     return [names[number] for number in wanted], np.asfortranarray(matrix[firsts][:, wanted])
 
 
-def score_pages(blocks: pl.DataFrame, contexts: Mapping[int, PageContext]) -> Scores:
+def score_pages(
+    blocks: pl.DataFrame, contexts: Mapping[int, PageContext], *, spare_clean: bool = False
+) -> Scores:
     """Roles and probabilities of all blocks, kinds of all pages.
 
     `blocks`: one row a line, sorted by page and block, with `page`, `block` (UInt32), `text` (a line
     that is not blank, its indentation kept) and `blank_before` (blank lines before it). `contexts`: for
     each HTML page, by its number, its tree and what it declares; `block` numbers the lines of the tree.
-    What is said of a page depends on nothing but the page, to the last bit. Time is linear in the
+    With `spare_clean`, lines of pages that are clean have the probability 1, and no second look is
+    taken at them. What is said of a page depends on nothing but the page, to the last bit. Time is
+    linear in the
     characters.
     """
-    scored = [_score_batch(batch, contexts) for batch in _batches(blocks, contexts)]
+    scored = [_score_batch(batch, contexts, spare_clean) for batch in _batches(blocks, contexts)]
     return Scores(
         pl.concat([BLOCK_SCORES.to_frame(), *(blocks for blocks, _ in scored)]),
         pl.concat([PAGE_SCORES.to_frame(), *(pages for _, pages in scored)]),
@@ -180,7 +186,7 @@ def _batches(blocks: pl.DataFrame, contexts: Mapping[int, PageContext]) -> Itera
 
 
 def _score_batch(
-    blocks: pl.DataFrame, contexts: Mapping[int, PageContext]
+    blocks: pl.DataFrame, contexts: Mapping[int, PageContext], spare_clean: bool
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     numbers = blocks["page"].unique(maintain_order=True)
     found = [contexts[page] for page in numbers if page in contexts]
@@ -190,7 +196,7 @@ def _score_batch(
         return _block_frame(blocks, *_nothing(len(blocks))), _page_frame(numbers, {})
     words = np.zeros(len(blocks), np.int64)
     words[seen.lines.row] = seen.words
-    role_shares, stays, pages = score_lines(seen, model)
+    role_shares, stays, pages = score_lines(seen, model, spare_clean=spare_clean)
     page_of_row = blocks["page"].rle_id().to_numpy().astype(np.int64)
     stays_of_row, source = _spread(stays, seen.lines.row, page_of_row)
     role = np.where(source >= 0, role_shares.argmax(axis=1)[source], ROLES.index("navigation"))
@@ -203,21 +209,40 @@ def _score_batch(
 
 
 def score_lines(
-    seen: FirstLook, model: RoleModel
+    seen: FirstLook, model: RoleModel, *, spare_clean: bool = False
 ) -> tuple[Floats, Floats, tuple[list[int], list[float], list[float]]]:
     """Role shares and probabilities of staying, a row a scanned line; and of each page with words its
     type (a number of `PAGE_TYPES`), how sure that is, and how likely it is clean.
     """
     first = shares(model.first.scores(seen.matrix, seen.names))
-    names, matrix = second_features(role_units(first), seen.words, seen.pages, seen.tree)
-    both_names = seen.names + names
-    both = np.concatenate([seen.matrix.T, matrix.T]).T
-    stays = probability(model.second.scores(both, both_names)[:, 0])
-    page_names, page_matrix = page_rows(seen.pages, both_names, both)
+    more_names, more = second_features(role_units(first), seen.words, seen.pages, seen.tree)
+    names = seen.names + more_names
+    both = np.concatenate([seen.matrix.T, more.T]).T
+    page_names, page_matrix = page_rows(seen.pages, names, both)
     types = shares(model.page_type.scores(page_matrix, page_names))
-    clean = probability(model.clean.scores(page_matrix, page_names)[:, 0])
+    clean = _clean(seen, model, page_names, page_matrix)
+    stays = np.ones(len(first), np.float32)
+    asked = np.ones(len(first), np.bool_)
+    if spare_clean:
+        asked = (clean < MIN_CLEAN_PAGE)[np.cumsum(np.diff(seen.pages.first, prepend=-1) != 0) - 1]
+    if asked.any():
+        rows = both if asked.all() else both[asked]
+        stays[asked] = probability(model.second.scores(rows, names)[:, 0])
     pages = (types.argmax(axis=1).tolist(), types.max(axis=1).tolist(), clean.tolist())
     return _agreeing(first, stays), stays, pages
+
+
+def _clean(seen: FirstLook, model: RoleModel, names: list[str], pages: Floats) -> Floats:
+    """How likely each page is clean; 0 for HTML, whose furniture and content differ by their tags.
+
+    (Clean HTML to learn from has to be made, and a page with few tags looks like it.) Nor is a page
+    clean of which the first look lets less than `MIN_CLEAN_STAY` of the words stay.
+    """
+    if seen.tree is not None:
+        return np.zeros(len(pages), np.float32)
+    clean = probability(model.clean.scores(pages, names)[:, 0])
+    stay = sum(pages[:, names.index(f"page_words_{role}")] for role in ("stay", "post"))
+    return np.where(stay >= MIN_CLEAN_STAY * SHARE_UNITS, clean, np.float32(0))
 
 
 def _agreeing(role_shares: Floats, stays: Floats) -> Floats:
@@ -269,16 +294,13 @@ def _block_frame(
     blocks: pl.DataFrame, role: Ints, share: Floats, stays: Floats, words: Ints
 ) -> pl.DataFrame:
     names = pl.Series("role", ROLES).gather(pl.Series(role))
-    return (
-        blocks.select("page", "block")
-        .with_columns(
-            role=names,
-            role_share=pl.Series(share, dtype=pl.Float32),
-            probability=pl.Series(stays, dtype=pl.Float32),
-            words=pl.Series(words, dtype=pl.UInt32),
-        )
-        .cast(BLOCK_SCORES)
-    )
+    said = {
+        "role": names,
+        "role_share": pl.Series(share, dtype=pl.Float32),
+        "probability": pl.Series(stays, dtype=pl.Float32),
+        "words": pl.Series(words, dtype=pl.UInt32),
+    }
+    return blocks.select(pl.col("page", "block").cast(pl.UInt32)).with_columns(**said)
 
 
 def _page_frame(numbers: pl.Series, known: Mapping[int, tuple[int, float, float]]) -> pl.DataFrame:

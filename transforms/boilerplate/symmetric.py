@@ -150,4 +150,5 @@ def shares(scores: Ints) -> Floats:
     """The softmax of each row of logits in `UNITS` (rows x outputs)."""
     below = scores.max(axis=1, keepdims=True) - scores
     powers = _POWER[np.minimum(below, LARGEST_LOGIT * UNITS)]
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+    result: Floats = (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
+    return result

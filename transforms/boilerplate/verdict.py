@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import polars as pl
 
-from reinschrift.transforms.boilerplate.cut import keep_pages
+from reinschrift.transforms.boilerplate.cut import bounds_of, keep_pages
 from reinschrift.transforms.boilerplate.role_names import GOING
 from reinschrift.transforms.boilerplate.roles import score_pages
 
@@ -148,11 +148,12 @@ def _ask_model(
     first = _fall(numbered.filter(is_asked), profile, contexts)
     fallen = [first.fallen]
     left, falls = first.asked.filter(pl.col("format") == "text"), first.fallen
+    spare_clean = bounds_of(profile).spares_clean
     for _ in range(MAX_ROUNDS - 1):
         left = _as_it_stands(left, falls)
         if left.is_empty():
             break
-        falls = _fall(left, profile, contexts).fallen
+        falls = _fall(left, profile, contexts, spare_clean=spare_clean).fallen
         fallen.append(falls)
     gone = pl.concat([NO_FALLS, *fallen]).select("row", falls=pl.lit(value=True))
     falls_now = pl.col("falls").fill_null(value=False)
@@ -238,9 +239,15 @@ class _Asked(NamedTuple):
     fallen: pl.DataFrame
 
 
-def _fall(lines: pl.DataFrame, profile: str | Profile, contexts: Mapping[int, PageContext]) -> _Asked:
+def _fall(
+    lines: pl.DataFrame,
+    profile: str | Profile,
+    contexts: Mapping[int, PageContext],
+    *,
+    spare_clean: bool = False,
+) -> _Asked:
     """Ask the model once."""
-    scores = score_pages(lines, contexts)
+    scores = score_pages(lines, contexts, spare_clean=spare_clean)
     is_dropped = (lines["action"] == "drop").fill_null(value=False)
     keep = pl.Series(keep_pages(scores, profile, is_dropped.to_numpy()), dtype=pl.Boolean)
     # What a pack calls a comment stays, but for the names, dates and buttons around it.
