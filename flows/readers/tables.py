@@ -6,8 +6,7 @@ import csv
 import io
 import re
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reinschrift.flows.readers.lines import broken_stream, skip_line
 from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError
@@ -23,8 +22,7 @@ _INNER_LINE_END = re.compile(r"(?<=\r)(?![\r\n]|\Z)")
 DELIMITERS = (",", ";", "\t", "|")
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A line of the file: its number, the byte where it begins, and its text."""
 
     number: int
@@ -109,7 +107,7 @@ class _CsvRows:
         """The row of the first line, or why it is none; the other lines are read once more."""
         parts = _INNER_LINE_END.split(taken[-1].text)
         if len(parts) > 1:
-            self.waiting.extendleft(replace(taken[-1], text=part) for part in reversed(parts))
+            self.waiting.extendleft(taken[-1]._replace(text=part) for part in reversed(parts))
             self.waiting.extendleft(reversed(taken[:-1]))
             return
         first, *others = taken
@@ -137,13 +135,14 @@ class _CsvRows:
 
     def _lines(self) -> Iterator[str]:
         """Lines as text, those that are read once more first; at most as many as a row may have."""
-        while self.size <= self.limit:
-            line = self.waiting.popleft() if self.waiting else self._next_line()
+        waiting, limit = self.waiting, self.limit
+        while self.size <= limit:
+            line = waiting.popleft() if waiting else self._next_line()
             if line is None:
                 return
             self.taken.append(line)
-            self.size += len(line.text)
-            yield line.text
+            self.size += len(line[2])
+            yield line[2]
 
     def _next_line(self) -> _Line | None:
         """The next line of the file; those too long or damaged are put to `trouble`."""
