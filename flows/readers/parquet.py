@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BATCH_ROWS = 64
 MAX_BATCH_ROWS = 1 << 16
 DICTIONARY_BATCHES = 16  # into which a row group with a large dictionary is cut
-BATCH_BYTES = 1 << 28  # what the values of a batch may take where each is as long as it can be
+BATCH_BYTES = 1 << 29  # what the values of a batch may take where each is as long as it can be
 BUFFER_BYTES = 1 << 20
 
 
