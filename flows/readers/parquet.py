@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 64
 MAX_BATCH_ROWS = 1 << 16
-BATCH_BYTES = 1 << 28  # what the values of a batch may take where each is as long as it can be
+DICTIONARY_BATCHES = 16  # into which a row group with a large dictionary is cut
+BATCH_BYTES = 1 << 29  # what the values of a batch may take where each is as long as it can be
 BUFFER_BYTES = 1 << 20
 
 
@@ -155,7 +156,8 @@ class _Reader:
         if self.dictionaries:  # each batch brings its dictionaries along
             size = 1 + 4 * sum(chunk.size for chunk in dense)
             written = self.metadata.row_group(group).num_rows
-            rows = max(rows, min(MAX_BATCH_ROWS, BATCH_BYTES * written // size))
+            most_rows = min(MAX_BATCH_ROWS, written // DICTIONARY_BATCHES)
+            rows = max(rows, min(most_rows, BATCH_BYTES * written // size))
         return max(1, min(rows, BATCH_BYTES // most))
 
     def _page(self, record: dict[str, Any], row: int) -> Page | Broken:
@@ -191,11 +193,11 @@ class _Reader:
 
     def _expanded(self, column: pa.DictionaryArray) -> Iterator[Any]:
         """The values that a column of a dictionary names, each made once."""
-        made: dict[int | None, Any] = {None: None}
-        for number in column.indices.to_pylist():
-            if number not in made:
-                made[number] = next(self._values(column.dictionary.slice(number, 1)))
-            yield made[number]
+        import pyarrow.compute as pc
+
+        needed = pc.unique(column.indices).drop_null()
+        values = dict(zip(needed.to_pylist(), self._values(column.dictionary.take(needed)), strict=True))
+        yield from map(values.get, column.indices.to_pylist())
 
     def _value(self, column: pa.Array, number: int, raw: pa.Array | None = None) -> Any:
         """One value; what is no UTF-8 as bytes."""

@@ -6,8 +6,7 @@ import csv
 import io
 import re
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from reinschrift.flows.readers.lines import broken_stream, skip_line
 from reinschrift.flows.readers.page import BombError, Broken, BrokenStreamError
@@ -23,8 +22,7 @@ _INNER_LINE_END = re.compile(r"(?<=\r)(?![\r\n]|\Z)")
 DELIMITERS = (",", ";", "\t", "|")
 
 
-@dataclass(frozen=True)
-class _Line:
+class _Line(NamedTuple):
     """A line of the file: its number, the byte where it begins, and its text."""
 
     number: int
@@ -46,12 +44,12 @@ class _CsvRows:
 
     def __init__(self, content: Content) -> None:
         self.content = content
-        self.position, self.number = content.offset, content.first_line
         self.limit = content.options.max_page_bytes * 2  # a quotation mark is written as two
         self.waiting: deque[_Line] = deque()  # lines to be read once more
         self.taken: list[_Line] = []  # lines of the row at hand
         self.size = 0  # of these, in characters
         self.is_at_end = False
+        self.fresh = self._fresh_lines()
         self.trouble: list[Broken] = []
         self.delimiter = ","
         self.header: tuple[str, ...] = ()
@@ -109,7 +107,7 @@ class _CsvRows:
         """The row of the first line, or why it is none; the other lines are read once more."""
         parts = _INNER_LINE_END.split(taken[-1].text)
         if len(parts) > 1:
-            self.waiting.extendleft(replace(taken[-1], text=part) for part in reversed(parts))
+            self.waiting.extendleft(taken[-1]._replace(text=part) for part in reversed(parts))
             self.waiting.extendleft(reversed(taken[:-1]))
             return
         first, *others = taken
@@ -137,39 +135,49 @@ class _CsvRows:
 
     def _lines(self) -> Iterator[str]:
         """Lines as text, those that are read once more first; at most as many as a row may have."""
-        while self.size <= self.limit:
-            line = self.waiting.popleft() if self.waiting else self._next_line()
+        waiting, limit, fresh = self.waiting, self.limit, self.fresh
+        while self.size <= limit:
+            line = waiting.popleft() if waiting else next(fresh, None)
             if line is None:
                 return
             self.taken.append(line)
-            self.size += len(line.text)
-            yield line.text
+            self.size += len(line[2])
+            yield line[2]
 
-    def _next_line(self) -> _Line | None:
-        """The next line of the file; those too long or damaged are put to `trouble`."""
-        stream, source = self.content.stream, self.content.source
-        while not self.is_at_end:
+    def _fresh_lines(self) -> Iterator[_Line]:
+        """The lines of the file; those too long or damaged are put to `trouble`."""
+        stream, source, limit = self.content.stream, self.content.source, self.limit
+        end, number = self.content.offset, self.content.first_line
+        while True:
             try:
-                line = stream.readline(self.limit + 1)
-                size = len(line)
-                if size > self.limit:
-                    size += skip_line(stream)
+                line = stream.readline(limit + 1)
             except BrokenStreamError as error:
-                self.trouble.append(broken_stream(source, error, f"after line {self.number - 1}, "))
-                self.is_at_end = isinstance(error, BombError)
+                self.trouble.append(broken_stream(source, error, f"after line {number - 1}, "))
+                if isinstance(error, BombError):
+                    break
                 continue
-            number, position = self.number, self.position
-            self.number += 1
-            self.position += size
-            if size > self.limit:
-                reason = f"{size:,} bytes, more than max_page_bytes allows"
-                self.trouble.append(Broken(source, f"line {number}", reason, "raise max_page_bytes"))
-            elif size:
+            if not line:
+                break
+            position, end = end, end + len(line)
+            if len(line) <= limit:
                 text = line.decode("utf-8", "reinschrift-windows-1252")
-                return _Line(number, position, text if position else text.removeprefix("\ufeff"))
+                yield _Line(number, position, text if position else text.removeprefix("\ufeff"))
             else:
-                self.is_at_end = True
-        return None
+                end += self._skip_line(number, len(line))
+            number += 1
+        self.is_at_end = True
+
+    def _skip_line(self, number: int, size: int) -> int:
+        """Pass over the rest of a line that is too long; how many bytes that is."""
+        source = self.content.source
+        try:
+            rest = skip_line(self.content.stream)
+        except BrokenStreamError as error:
+            self.trouble.append(broken_stream(source, error, f"in line {number}, "))
+            return 0
+        reason = f"{size + rest:,} bytes, more than max_page_bytes allows"
+        self.trouble.append(Broken(source, f"line {number}", reason, "raise max_page_bytes"))
+        return rest
 
     def _troubles(self) -> list[Broken]:
         trouble, self.trouble = self.trouble, []

@@ -94,8 +94,8 @@ def read_head(raw: bytes) -> Head:
     fields: dict[str, str] = {}
     lengths: list[bytes] = []
     for name, value in _FIELD.findall(raw):
-        key = _text(name).strip().lower()
-        fields.setdefault(key, _text(_FOLD.sub(b" ", value)).strip())
+        key = _text(name.strip()).lower()
+        fields.setdefault(key, _text(_FOLD.sub(b" ", value).strip()))
         if key == "content-length":
             lengths.append(value.strip())
     valid = dict.fromkeys(int(v) for v in lengths if v.isdigit() and len(v) <= 18)
