@@ -16,7 +16,7 @@ _FIRST_TAG = re.compile(rb"<(?:!doctype\s{1,99}html|html|head|body)[\s>]", re.IG
 _SPACE = re.compile(rb"(?<!\s)\s++")
 _OBJECT = re.compile(rb'(?<!\s)\s*+\{\s*+"')
 _KEY = re.compile(rb'"([^"\\]{1,64})"\s{0,99}:')
-_WARC = re.compile(rb"(?<!\s)\s*+WARC/\d\.\d\r?\n")
+_WARC = re.compile(rb"(?<!\s)\s*+WARC/\d\.\d{1,2}\r?\n", re.IGNORECASE)
 TAR_MAGIC_AT = 257
 
 

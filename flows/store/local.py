@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MIN_FREE_BYTES = 100_000
 FINGERPRINT_CHARS = 12
-VERSION_NAME = re.compile(r"[0-9]{6,}-[0-9a-f]{12}")
+VERSION_NAME = re.compile(r"(?<![0-9])[0-9]{6,20}+-[0-9a-f]{12}")
 
 
 class OutputError(ReinschriftError):

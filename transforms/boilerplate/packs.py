@@ -171,7 +171,9 @@ class _PackReader:
         )
 
     def keep_list(self, entries: Any) -> tuple[Keep, ...]:
-        line = next((n for n, text in enumerate(self.lines, 1) if re.match(r"\s*keep\s*=", text)), 1)
+        line = next(
+            (n for n, text in enumerate(self.lines, 1) if text.partition("=")[0].strip() == "keep"), 1
+        )
         if not isinstance(entries, list):
             raise self.error(line, "'keep' must be a list", 'write keep = [{ line = "..." }]')
         return tuple(self.keep_entry(line, entry) for entry in entries)

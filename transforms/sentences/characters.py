@@ -34,8 +34,10 @@ WIDE_STOPS = (
 EMOTICON = r"[:;]['o^-]?[)(DPp]+"
 EMOJI = "[\u2600-\u27bf\U0001f300-\U0001faff][\ufe0f\u200d\u2600-\u27bf\U0001f300-\U0001faff]*"
 WORD = re.compile(r"\w+(?:['’-]\w+)*")
-_LAST_PART = re.compile(r"\w+$")
-LETTER_CHAIN = re.compile(r"(?:\b[^\W\d_]\.\s?)+[^\W\d_]$")
+_LAST_PART = re.compile(r"(?<!\w)\w++$")
+LETTER_CHAIN = re.compile(
+    r"(?<!\b[^\W\d_]\.)(?<!\b[^\W\d_]\.\s)(?:\b[^\W\d_]\.\s?)++[^\W\d_]$"  # begun at its beginning
+)
 ROMAN = re.compile(r"[IVXLC]{1,7}")
 SENTENCE_BREAK = re.compile(r"(?<=[.!?:])\s+|\d\s?[AP]M\s+")
 QUOTE_ENDS = frozenset("\"'”’»")

@@ -28,7 +28,9 @@ MAX_PIECE_CHARS = 10_000
 """Longest text handed to sentencex at once: unclosed quotation marks cost it quadratic time."""
 
 _WIDE_STOP = re.compile(rf"[{WIDE_STOPS}][{CLOSERS}」』]*$")
-_GLUED_LEFT = re.compile(rf"\W*(?:[^\W\d_]+-)*[^\W\d_]*[{LOWER}]{{2}}[.!?…]+[{CLOSERS}]*")
+_GLUED_LEFT = re.compile(
+    rf"\W{{0,9}}(?:[^\W\d_]{{1,40}}-){{0,9}}[^\W\d_]{{0,40}}[{LOWER}]{{2}}[.!?…]{{1,9}}[{CLOSERS}]{{0,9}}"
+)
 _GLUED_RIGHT = re.compile(rf"([{UPPER}]\w*)[,;:]?")
 
 
