@@ -3,7 +3,7 @@
     python -m benchmarks.quality [--bench ../shared/bench] [--pages N]
 
 The five documents by their labels; flattened pages by word F1, with the rules alone and with the model
-(which was trained on these hosts: for hosts it has not seen, `benchmarks/train_lines.py --held-out`);
+(which was trained on these hosts: for hosts it has not seen, `benchmarks/roles.py`);
 HTML pages with trafilatura's verdict on blocks, beside trafilatura's own text.
 """
 

@@ -25,7 +25,7 @@ Leaves = NDArray[np.int16]
 UNITS = 1 << 10  # of a logit, as leaves hold them
 LARGEST_LOGIT = 16
 ROWS_A_CHUNK = 2_048
-TREES_A_STEP = 40
+TREES_A_STEP = 20
 _PARTS = ("feature", "borders", "splits", "leaves", "bias")
 
 
