@@ -1,4 +1,4 @@
-"""What is known of each language, as data: one TOML file a language beside this module."""
+"""Data about each language: one TOML file per language in this folder."""
 
 from __future__ import annotations
 

@@ -114,7 +114,8 @@ def _judge_number(text: str, gap: Gap, rules: SentenceRules) -> bool | None:
 def _is_marker(text: str, gap: Gap, rules: SentenceRules) -> bool:
     """Whether the number begins its sentence, so that it marks an item; not in "Nr. 3." and "5. 12."."""
     previous = previous_word(text, gap)
+    if not previous or previous[-1] not in ".!?:":
+        return not previous
     word = previous.lstrip(OPENERS).rstrip(".")
-    return not previous or (
-        previous[-1] in ".!?:" and word not in rules.before_number and not word.isdigit()
-    )
+    is_street = word.endswith(rules.suffixes.get("may-end", ()))  # "Gartenstr. 4."
+    return not is_street and word not in rules.before_number and not word.isdigit()

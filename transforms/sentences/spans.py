@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from reinschrift.transforms.sentences.characters import CONTEXT_CHARS, QUOTE_ENDS
+from reinschrift.transforms.sentences.full_stops import MAX_MARKER_DIGITS
 from reinschrift.transforms.sentences.gaps import GAP, Gap, word_after, word_before
 from reinschrift.transforms.sentences.landmarks import NO_LANDMARKS, landmarks
 from reinschrift.transforms.sentences.prefilter import NO_HINTS, Hints
@@ -10,6 +11,9 @@ from reinschrift.transforms.sentences.proposals import ends_without_space, propo
 from reinschrift.transforms.sentences.restarts import restart_ends
 from reinschrift.transforms.sentences.rules import MAX_KNOWN_WORDS, SentenceRules, load_rules
 from reinschrift.transforms.sentences.verdicts import ends_sentence
+
+MAX_HEAD_CHARS = 12
+"""Where the full stop of a marker stands that begins the text: white space may be before it."""
 
 
 def sentence_spans(text: str, language: str, hints: Hints = NO_HINTS) -> list[tuple[int, int]]:
@@ -65,7 +69,7 @@ def sentence_ends(text: str, language: str, hints: Hints = NO_HINTS) -> list[int
         is_proposed = at < count and proposed[at] <= end
         while at < count and proposed[at] <= end:
             at += 1
-        if start in markers or (not is_proposed and _goes_on(text, start, end)):
+        if start in markers or _is_inner(text, start, end, is_proposed, rules):
             continue
         if is_proposed and text[end + 1].isupper() and _is_beyond_doubt(text, start, end, rules):
             ends.append(end)
@@ -87,10 +91,24 @@ def sentence_ends(text: str, language: str, hints: Hints = NO_HINTS) -> list[int
     return sorted({*ends, *more}) if more else ends
 
 
+def _is_inner(text: str, stop: int, end: int, proposed: bool, rules: SentenceRules) -> bool:
+    """Whether it is plain at a glance that the gap ends nothing."""
+    if proposed:
+        return stop < MAX_HEAD_CHARS and rules.known and _is_item_head(text, stop, end)
+    return _goes_on(text, stop, end)
+
+
 def _goes_on(text: str, stop: int, end: int) -> bool:
-    """Whether a full stop that nobody proposed stands before a small letter: cheap to tell."""
+    """Whether a full stop that sentencex did not propose stands before a small letter: cheap."""
     is_small = text[end + 1].islower() and text[end + 1 : end + 4].islower()
     return is_small and text[stop] == "." and text[end - 1] not in "!?"
+
+
+def _is_item_head(text: str, stop: int, end: int) -> bool:
+    """Whether digits that begin the text mark an item ("12. Wash"): cheaper than `judge_full_stop`."""
+    digits = text[:stop].lstrip()
+    is_short = len(digits) <= MAX_MARKER_DIGITS and digits.isdigit()
+    return is_short and text[stop:end] == "." and text[end + 1].isupper()
 
 
 def _is_beyond_doubt(text: str, stop: int, end: int, rules: SentenceRules) -> bool:

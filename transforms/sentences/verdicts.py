@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from reinschrift.transforms.sentences.characters import (
     ASIDE_CLOSERS,
@@ -21,8 +21,11 @@ if TYPE_CHECKING:
     from reinschrift.transforms.sentences.gaps import Gap
     from reinschrift.transforms.sentences.rules import SentenceRules
 
-MAX_ASIDE_CHARS = 120
-"""A quotation or bracket up to this length is never cut inside."""
+MAX_QUOTATION_CHARS = 120
+"""A quotation up to this length is never cut inside."""
+
+MAX_BRACKET_CHARS = 300
+"""A bracket up to this length is never cut inside."""
 
 MAX_SPEAKER_WORDS = 4
 """Words after a quotation among which a verb says who spoke it."""
@@ -31,8 +34,25 @@ MIN_TRAILING_WORDS = 3
 """Words that trail off in an ellipsis before it is believed to end them."""
 
 _CAMEL_CASE = re.compile(r"[a-z]{1,2}[A-Z]\w")
-_ASIDE_OPEN = re.compile(r"(?<![^\s(\[–—-])[\"'„“”»«‚‘`(\[]+(?=\S)")
-_ASIDE_CLOSE = re.compile(r"(?<=\S)[\"'“”»«’‘)\]]+(?!\w)")
+_SINGLE_QUOTES = frozenset("'’‘›‹")
+
+
+class _Aside(NamedTuple):
+    """A kind of quotation or bracket: what opens it, what closes it, and its longest length."""
+
+    opening: re.Pattern[str]
+    closing: re.Pattern[str]
+    max_chars: int
+
+
+def _aside(openers: str, closers: str, max_chars: int) -> _Aside:
+    opening = re.compile(rf"(?<![^\s(\[–—-])[{openers}]+(?=\S)")
+    return _Aside(opening, re.compile(rf"(?<=\S)[{closers}]+(?!\w)"), max_chars)
+
+
+_ANY_ASIDE = _aside(r"\"'„“”»«‚‘`(\[", r"\"'“”»«’‘)\]", MAX_QUOTATION_CHARS)
+_DOUBLE_QUOTES = _aside(r"\"„“”»«", r"\"“”»«", MAX_QUOTATION_CHARS)
+_BRACKETS = _aside(r"(\[", r")\]", MAX_BRACKET_CHARS)
 
 
 def ends_sentence(text: str, gap: Gap, language: str, rules: SentenceRules) -> bool:
@@ -65,8 +85,10 @@ def _judge_follower(text: str, gap: Gap, language: str, rules: SentenceRules) ->
     if gap.stop == "." and not _is_ordinary(gap.word, language, rules):
         return False
     # What closes with the stop is over, if a word follows that begins sentences: "(Laughter.) But".
-    at = gap.end if gap.follower in rules.starters and text[gap.end - 1] in ASIDE_CLOSERS else gap.start
-    return not _in_short_aside(text, at)
+    closes = gap.follower in rules.starters and text[gap.end - 1] in ASIDE_CLOSERS
+    if closes and text[gap.end - 1] in _SINGLE_QUOTES and _is_within(text, gap.start, _DOUBLE_QUOTES):
+        return False
+    return not _in_short_aside(text, gap.end if closes else gap.start)
 
 
 def _judge_small_letter(text: str, gap: Gap, language: str, rules: SentenceRules) -> bool:
@@ -139,15 +161,23 @@ def _is_ordinary(word: str, language: str, rules: SentenceRules) -> bool:
 
 
 def _in_short_aside(text: str, at: int) -> bool:
-    """Whether `at` lies in a quotation or bracket of at most MAX_ASIDE_CHARS."""
-    window_start = max(0, at - MAX_ASIDE_CHARS)
-    opened = _last_start(_ASIDE_OPEN, text[window_start:at])
-    if opened < 0 or _last_start(_ASIDE_CLOSE, text[window_start:at]) > opened:
+    """Whether `at` lies in a quotation or bracket short enough never to be cut inside."""
+    return _is_within(text, at, _ANY_ASIDE) or _is_within(text, at, _BRACKETS)
+
+
+def _is_within(text: str, at: int, aside: _Aside) -> bool:
+    """Whether an aside of this kind opens before `at` and closes after it."""
+    closing = aside.closing.search(text, at, at + aside.max_chars)
+    if closing is None:
         return False
-    window_end = window_start + opened + MAX_ASIDE_CHARS
-    closing = _ASIDE_CLOSE.search(text, at, window_end)
-    opening = _ASIDE_OPEN.search(text, at, window_end)
-    return closing is not None and (opening is None or closing.start() < opening.start())
+    window_start = max(0, at - aside.max_chars)
+    before = text[window_start:at]
+    opened = _last_start(aside.opening, before)
+    if opened < 0 or _last_start(aside.closing, before) > opened:
+        return False
+    window_end = window_start + opened + aside.max_chars
+    opening = aside.opening.search(text, at, window_end)
+    return closing.end() <= window_end and (opening is None or closing.start() < opening.start())
 
 
 def _last_start(pattern: re.Pattern[str], text: str) -> int:
