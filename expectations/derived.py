@@ -149,10 +149,10 @@ def _is_copy(page: str, name: str) -> bool:
 def pages_have_one_source(tables: Tables) -> Measure:
     """Ledger and documents say the same of a page: source, record id, address."""
     facts = ["source", "record_id", "url"]
-    told = pl.concat(
+    pages = pl.concat(
         [tables.documents.select(*facts, document_id="id"), tables.ledger.select(*facts, "document_id")]
     ).unique()
-    return none_of(told.filter(pl.len().over("document_id") > 1).sort("document_id"))
+    return none_of(pages.filter(pl.len().over("document_id") > 1).sort("document_id"))
 
 
 def sites_are_hosts(tables: Tables) -> Measure:

@@ -244,7 +244,7 @@ def _rows_in_words(count: int) -> str:
 
 
 def _as_sealed(figures: dict[str, Any], sealed: dict[str, Any]) -> Observation:
-    own = json.loads(json.dumps({name: told for name, told in figures.items() if name != "inputs"}))
+    own = json.loads(json.dumps({name: value for name, value in figures.items() if name != "inputs"}))
     wrong = [name for name in own if own[name] != sealed.get(name)]
     return Observation(
         "seal.figures",

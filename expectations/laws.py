@@ -86,7 +86,7 @@ def every_sentence_once(tables: Tables) -> Measure:
 
 
 def _sentences_cut(metrics: pl.DataFrame) -> int:
-    # Documents that fail the rules go before the judge sees them; the other step of that name measures.
+    # Documents that fail the rules go before the resolve stage; the other step of that name measures.
     early = _step(metrics.filter(unit="sentence"), "quality", "units_dropped")
     return _step(metrics, "templates", "units_in") + early
 
@@ -112,14 +112,14 @@ def steps_add_up(tables: Tables) -> Measure:
 
 def ledger_matches_metrics(tables: Tables) -> Measure:
     """The ledger has as many rows a rule as the rule counted."""
-    told = [
+    rows_a_part = [
         part.ledger.group_by("step", "rule").agg(
             in_ledger=pl.col("action").is_in(["drop", "edit"]).sum().cast(pl.Int64),
             chars=pl.col("before").filter(_IS_DROP).str.len_chars().sum().cast(pl.Int64),
         )
         for part in tables.each
     ]
-    counts = pl.concat([counted.collect(engine="streaming") for counted in told])
+    counts = pl.concat([counted.collect(engine="streaming") for counted in rows_a_part])
     rows = counts.lazy().group_by("step", "rule").agg(pl.col("in_ledger", "chars").sum())
     counted = tables.metrics.lazy().filter(pl.col("rule").is_not_null())
     both = rows.filter(pl.col("in_ledger") > 0).join(

@@ -2,7 +2,7 @@
 
 A fresh process writes what it reads (`flows.stages.replay`): in a folder, `pages.parquet`,
 `units.parquet` and `actions.parquet`, tables of the read stage with a `document_id`. `wanted.parquet`
-names the pages that it was asked for, `failed.txt` says why it gave up. What the judge stage did
+names the pages that it was asked for, `failed.txt` says why it gave up. What the resolve stage stage did
 afterwards is in the ledger, and is put back before the comparison.
 """
 

@@ -85,8 +85,8 @@ class Result:
         counts = [_plural(errors, "failure"), _plural(len(causes) - errors, "warning")]
         judged = f"{len(self.verdict.findings):,} expectations" if self.verdict.findings else ""
         refused = f"{self.refused_inputs:,} in quarantine" if self.refused_inputs else ""
-        told = ", ".join(part for part in (*counts, judged, refused) if part)
-        return f"{self.state}: {told}" if told else self.state
+        parts = ", ".join(part for part in (*counts, judged, refused) if part)
+        return f"{self.state}: {parts}" if parts else self.state
 
 
 def _plural(count: int, noun: str) -> str:
@@ -206,7 +206,7 @@ def _row(row: dict[str, Any]) -> str:
 
 def write_json(result: Result, path: Path) -> None:
     """All of it: state, findings, figures, seconds."""
-    told = {
+    stated = {
         "state": result.state,
         "version": result.version,
         "corpus": result.corpus,
@@ -217,7 +217,9 @@ def write_json(result: Result, path: Path) -> None:
         "findings": [asdict(finding) for finding in result.findings],
         "quarantine": [] if result.quarantine is None else result.quarantine.to_dicts(),
     }
-    path.write_text(json.dumps(told, ensure_ascii=True, indent=1, default=str) + "\n", encoding="utf-8")
+    path.write_text(
+        json.dumps(stated, ensure_ascii=True, indent=1, default=str) + "\n", encoding="utf-8"
+    )
 
 
 # ---------------------------------------------------------------- Markdown
@@ -232,8 +234,8 @@ def summarise(result: Result) -> str:
     if result.quarantine is not None and result.quarantine.height:
         lines += [f"### Quarantine: {result.quarantine.height} inputs or records", ""]
         rows = result.quarantine.head(MAX_LISTED).select("source", "record", "reason", "remedy").rows()
-        told = [[_code(cell) if cell is not None else "" for cell in row] for row in rows]
-        lines += _table(("source", "record", "reason", "remedy"), told)
+        stated = [[_code(cell) if cell is not None else "" for cell in row] for row in rows]
+        lines += _table(("source", "record", "reason", "remedy"), stated)
     if result.metrics is not None:
         lines += ["<details><summary>Funnel and removals</summary>", ""]
         lines += [*_funnel(result.metrics, result.previous), *_rules(result.metrics), "</details>", ""]

@@ -32,8 +32,8 @@ def compose_manifest(
     files = describe_files(folder)
     facts = {"inputs": inputs, "settings": settings, "code": code, "figures": figures}
     root = root_of(files, facts)
-    told = {"format": FORMAT, "root": root, **facts, "files": files}
-    return (json.dumps(told, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+    manifest = {"format": FORMAT, "root": root, **facts, "files": files}
+    return (json.dumps(manifest, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
 
 
 def describe_files(folder: Path) -> dict[str, dict[str, Any]]:
@@ -52,8 +52,8 @@ def _hash(path: Path) -> str:
 
 def root_of(files: dict[str, dict[str, Any]], facts: dict[str, Any]) -> str:
     """One hash over all files and all that the manifest says besides."""
-    told = json.dumps([files, facts], sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(told.encode()).hexdigest()
+    manifest = json.dumps([files, facts], sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(manifest.encode()).hexdigest()
 
 
 def read_manifest(folder: Path) -> dict[str, Any] | None:

@@ -170,7 +170,7 @@ class Settings(BaseSettings):
     )
     language_engine: Literal["cascade", "langdetect", "cld2", "fasttext"] = setting(
         "cascade",
-        description="who tells the language; cascade: cld2 and fasttext, then langdetect and langid",
+        description="who says the language; cascade: cld2 and fasttext, then langdetect and langid",
         affects="read",
     )
     quality_profile: Annotated[tuple[Literal["gopher", "c4", "fineweb", "all"], ...], NoDecode] = (
@@ -189,7 +189,7 @@ class Settings(BaseSettings):
     )
     mask_key: SecretStr | None = setting(
         None,
-        description="secret that tells masked values apart; from the environment alone",
+        description="secret that says masked values apart; from the environment alone",
         affects="read",
         unit="secret",
     )
@@ -469,7 +469,7 @@ def _check_units(settings: Settings) -> None:
 
 
 def _check_masks(settings: Settings) -> None:
-    """Redacting takes out what is masked, and a key tells masks apart: neither without a mask."""
+    """Redacting takes out what is masked, and a key says masks apart: neither without a mask."""
     if not settings.mask and (settings.redact_ledger or settings.mask_key):
         name = "redact_ledger" if settings.redact_ledger else ENV_PREFIX + "MASK_KEY"
         raise ConfigError(f"{name}: nothing is masked", "set mask, such as email,phone,iban,ip")
@@ -497,7 +497,7 @@ def _read_file(path: Path) -> dict[str, Any]:
     except OSError as error:
         raise ConfigError(f"--config {path}: {error.strerror}", "check the path") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}", "mend the syntax") from error
+        raise ConfigError(f"{path}: not valid TOML: {error}", "fix the syntax") from error
 
 
 def _explain(
@@ -549,5 +549,5 @@ def read_pack(file: Path) -> Pack:
     pack = parse_pack(text, str(file))
     problems = check_examples(pack)
     if problems:
-        raise PackError("\n".join(problems), "mend the pattern, or the example")
+        raise PackError("\n".join(problems), "fix the pattern, or the example")
     return pack

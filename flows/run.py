@@ -47,7 +47,7 @@ from reinschrift.flows.store.last_run import (
     write_last_run,
 )
 from reinschrift.flows.store.local import Corpus, OutputError, explain_os_error
-from reinschrift.flows.store.removals import read_removals, told
+from reinschrift.flows.store.removals import read_removals, removal_keys
 from reinschrift.flows.store.tables import read_table
 from reinschrift.flows.workers.gate_process import GateProcess
 from reinschrift.transforms.contracts import LEDGER, METRICS, QUARANTINE
@@ -229,7 +229,7 @@ def _publish_if_good(
     mapper, reporter, gate, clock = means
     settings, inputs, stages = work.settings, work.inputs, work.stages
     corpus = Corpus(settings.out)
-    fingerprint = _fingerprint(inputs, work.version, told(read_removals(corpus)))
+    fingerprint = _fingerprint(inputs, work.version, removal_keys(read_removals(corpus)))
     tag = fingerprint[:TAG_CHARS]
     reporter.begin("publish", len(parts))
     part_calls = [(part, stages, tag, settings) for part in parts]

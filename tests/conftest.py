@@ -145,3 +145,13 @@ def moto() -> Iterator[tuple[str, int]]:
     server.start()
     yield server.get_host_and_port()
     server.stop()
+
+
+SLOW = ("e2e", "laws", "fuzz")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What starts servers, many runs or fuzzers is not part of the inner loop (`make test-fast`)."""
+    for item in items:
+        if item.path.parent.name in SLOW:
+            item.add_marker(pytest.mark.slow)

@@ -112,7 +112,7 @@ class Found(NamedTuple):
 
 @dataclass(frozen=True)
 class Masks:
-    """What is masked: the kinds, and the secret by which a run tells values apart, if any.
+    """What is masked: the kinds, and the secret by which a run says values apart, if any.
 
     With a key the mask of a value is a keyed BLAKE2b of its normal form: the same wherever it stands
     and in every run with that key, and not to be reversed or guessed without it. Without a key it is
@@ -126,9 +126,9 @@ class Masks:
         """What is written instead of the value. It holds no digits: no other mask sees one in it."""
         if not self.key:
             return f"[{found.kind.upper()}]"
-        told = f"{found.kind}:{found.value}".encode()
+        named = f"{found.kind}:{found.value}".encode()
         key = hashlib.blake2b(self.key.encode(), digest_size=32).digest()
-        digest = hashlib.blake2b(told, key=key, digest_size=DIGEST_CHARS // 2).hexdigest()
+        digest = hashlib.blake2b(named, key=key, digest_size=DIGEST_CHARS // 2).hexdigest()
         return f"[{found.kind.upper()}_{digest.translate(_LETTERS)}]"
 
 
@@ -255,7 +255,7 @@ def redact_actions(actions: pl.DataFrame, masks: Masks) -> pl.DataFrame:
     """Take personal data out of the ledger.
 
     In: ACTIONS_TAKEN with `language` of the page. Out: the same rows, `before` and `after` redacted.
-    What was mended into a value may have been one that nobody recognises: then all of it goes.
+    What was repaired into a value may have been one that nobody recognises: then all of it goes.
     """
 
     def work(text: str, language: str) -> tuple[str, list[str]]:

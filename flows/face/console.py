@@ -43,7 +43,7 @@ class ProgressReporter:
                 TextColumn("{task.description:8}"),
                 BarColumn(),
                 MofNCompleteColumn(),
-                TextColumn("{task.fields[told]}"),
+                TextColumn("{task.fields[progress]}"),
             )
             self.bar = Progress(*columns, console=self.console, transient=True)
             self.bar.start()
@@ -58,7 +58,7 @@ class ProgressReporter:
         self.stage, self.total, self.done = stage, total, 0
         self.size, self.read, self.pages, self.began = size, 0, 0, self.clock()
         if self.bar:
-            self.task = self.bar.add_task(stage, total=total or None, told=self.told())
+            self.task = self.bar.add_task(stage, total=total or None, progress=self.progress())
         else:
             of = f", {filesize.decimal(size)}" if size else ""
             self.say(f"{stage}: {total} tasks{of}" if total else f"{stage} …")
@@ -69,23 +69,23 @@ class ProgressReporter:
         self.read += size
         self.pages += pages
         if self.bar and self.task is not None:
-            self.bar.update(self.task, advance=1, told=self.told())
+            self.bar.update(self.task, advance=1, progress=self.progress())
         elif self.total > 1 and (self.done * LINES_PER_STAGE) % self.total < LINES_PER_STAGE:
-            told = self.told()
-            self.say(f"{self.stage}: {self.done}/{self.total}" + (f", {told}" if told else ""))
+            progress = self.progress()
+            self.say(f"{self.stage}: {self.done}/{self.total}" + (f", {progress}" if progress else ""))
 
-    def told(self) -> str:
+    def progress(self) -> str:
         """Bytes read, pages a second, time left."""
-        told = []
+        progress = []
         seconds = self.clock() - self.began
         if self.size:
-            told.append(f"{filesize.decimal(self.read)} of {filesize.decimal(self.size)}")
+            progress.append(f"{filesize.decimal(self.read)} of {filesize.decimal(self.size)}")
         if self.pages and seconds > 0:
-            told.append(f"{self.pages / seconds:,.1f} pages/s")
+            progress.append(f"{self.pages / seconds:,.1f} pages/s")
         share = self.read / self.size if self.size else self.done / self.total if self.total else 0
         if 0 < share < 1:
-            told.append(f"{timedelta(seconds=round(seconds / share * (1 - share)))} left")
-        return ", ".join(told)
+            progress.append(f"{timedelta(seconds=round(seconds / share * (1 - share)))} left")
+        return ", ".join(progress)
 
     def say(self, text: str) -> None:
         """Something worth a line."""

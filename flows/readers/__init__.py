@@ -80,7 +80,14 @@ READERS: dict[str, Format] = {
 }
 ARCHIVES = {".zip": archives.read_zip, ".tar": archives.read_tar}
 SHORT_NAMES = {".tgz": ".tar.gz", ".tbz2": ".tar.bz2", ".txz": ".tar.xz", ".tzst": ".tar.zst"}
-MISNAMED = (".html", ".jsonl", ".warc", ".parquet", ".zip", ".tar")  # told by content against the name
+MISNAMED = (
+    ".html",
+    ".jsonl",
+    ".warc",
+    ".parquet",
+    ".zip",
+    ".tar",
+)  # recognised by content, against the name
 
 
 def format_of(name: str) -> str | None:
@@ -182,8 +189,8 @@ def has_old_line_ends(head: bytes) -> bool:
 
 def _read_format(content: Content, head: bytes) -> Iterator[Item]:
     named = format_of(content.name)
-    told = suffix_by_content(head, content.options.columns)
-    suffix = told if told in MISNAMED and told != named else named
+    sniffed = suffix_by_content(head, content.options.columns)
+    suffix = sniffed if sniffed in MISNAMED and sniffed != named else named
     if content.member and (suffix is None or archives.is_hidden(content.member)):
         yield archives.ignored_member(content.source)
         return

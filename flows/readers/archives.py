@@ -80,7 +80,7 @@ def read_zip(content: Content, read: Callable[[Content], Iterator[Item]]) -> Ite
                     continue
                 member = member_name(content.source, info.filename)
                 if content.budget.spent > content.budget.allowed:
-                    return  # told by the member that spent it
+                    return  # reported with the member that spent it
                 if info.flag_bits & ENCRYPTED:
                     yield Broken(member, None, "encrypted", "decrypt it")
                     continue

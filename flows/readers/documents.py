@@ -1,6 +1,6 @@
 """JSON that is not a record a line: an array of records, or records over many lines each.
 
-Only where a record begins and ends is told here; what it says is parsed as a line of JSON lines is. So
+Only where a record begins and ends is found here; what it says is parsed as a line of JSON lines is. So
 nothing is held but one record, and a broken record costs only itself, unless its brackets do not close:
 then it has no end.
 """
@@ -151,7 +151,7 @@ class _Splitter:
         at = self.began if self.depth else self.offset
         self.lose()
         reason = "not valid JSON: a string that does not end with its line"
-        return _Value(at, problem=(reason, "mend or remove the record"))
+        return _Value(at, problem=(reason, "fix or remove the record"))
 
     def _indent(self, chunk: bytes, at: int) -> bytes:
         """What stands before a bracket on its line, but for brackets and commas of the array."""

@@ -27,7 +27,7 @@ SKIP_BYTES = 1 << 20
 def read_jsonl(content: Content) -> Iterator[Page | Broken]:
     """The records, and why a line is none.
 
-    What can't be unpacked is told, and reading goes on behind it.
+    What can't be unpacked is reported, and reading goes on behind it.
     """
     position, number = content.offset, content.first_line
     longest = content.options.max_page_bytes * JSON_OVERHEAD
@@ -126,9 +126,9 @@ def page_of_record(data: bytes, content: Content, position: int, where: str) -> 
         try:
             record, encoding = _parse_slowly(data)
         except (ValueError, RecursionError) as error:
-            told = "nested too deep" if isinstance(error, RecursionError) else error
-            reason = f"not valid JSON: {told} (the record begins at byte {position})"
-            return Broken(source, where, reason, "mend or remove the record")
+            why = "nested too deep" if isinstance(error, RecursionError) else error
+            reason = f"not valid JSON: {why} (the record begins at byte {position})"
+            return Broken(source, where, reason, "fix or remove the record")
     if not isinstance(record, dict):
         return Broken(source, where, "not a JSON object", "write one object a record")
     facts = read_record(record, content.options.columns)

@@ -1,4 +1,4 @@
-"""What content is, told by how it begins, where its name lies or says nothing."""
+"""What content is, recognised by how it begins, where its name is wrong or says nothing."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def _is_record(head: bytes, columns: Columns) -> bool:
 
 
 def without_mark(head: bytes) -> bytes:
-    """The head as UTF-8, as far as its byte order mark tells."""
+    """The head as UTF-8, as far as its byte order mark says."""
     if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace").encode("utf-8", "replace")
     return head.removeprefix(codecs.BOM_UTF8)

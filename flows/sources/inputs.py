@@ -182,7 +182,7 @@ def _find_local(name: str, found: _Found) -> None:
 
 
 def _is_file_or_gone(path: str) -> bool:
-    """Whether it is a regular file, or a link that leads nowhere, which is told when it is read."""
+    """Whether it is a regular file, or a link that leads nowhere, which is reported when it is read."""
     try:
         return stat.S_ISREG(os.stat(path).st_mode)  # noqa: PTH116 - speed
     except OSError:
@@ -271,8 +271,8 @@ def _cut_file(
     pieces: list[tuple[Piece, bytes]] = []
     line = 1
     with path.open("rb") as handle:
-        told = os.fstat(handle.fileno())
-        plan = plan_cuts(handle, path.name, told.st_size, shard_bytes, ratio)
+        status = os.fstat(handle.fileno())
+        plan = plan_cuts(handle, path.name, status.st_size, shard_bytes, ratio)
         ends = [*(cut.start for cut in plan.cuts[1:]), sys.maxsize]
         handle.seek(0)
         for cut, end in zip(plan.cuts, ends, strict=True):
@@ -291,7 +291,7 @@ def _cut_file(
                     cut.start,
                     position,
                     first_line,
-                    told.st_mtime_ns,
+                    status.st_mtime_ns,
                     plan.form,
                     cut.offset,
                 )

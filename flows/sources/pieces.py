@@ -53,13 +53,13 @@ def plan_cuts(
         return Plan()
     head = file.read(HEAD_BYTES)
     packing = packing_of(head)
-    told = suffix_by_content(head, Columns())
+    sniffed = suffix_by_content(head, Columns())
     if packing and suffix in WARCS:
         cuts = _cut_packed_warc(file, packing, shard_bytes, allowed_bytes(size, max_decompress_ratio))
         suffix += next(end for end, known in PACKINGS.items() if known is packing)
-    elif suffix in WARCS and told == ".warc":
+    elif suffix in WARCS and sniffed == ".warc":
         cuts = _cut_warc(file, shard_bytes)
-    elif READERS.get(suffix) and READERS[suffix].read_part and told in (None, ".jsonl"):
+    elif READERS.get(suffix) and READERS[suffix].read_part and sniffed in (None, ".jsonl"):
         is_whole = packing or wide_encoding(head) or is_document(head) or has_old_line_ends(head)
         cuts = [] if is_whole else list(_cut_lines(file, size, shard_bytes))
         suffix = ".jsonl"

@@ -161,8 +161,8 @@ def _list(place: Address) -> Iterator[ObjectMeta]:
 
 
 def _remote_file(source: str, address: str, meta: ObjectMeta) -> RemoteFile:
-    told = (meta["e_tag"], meta["size"], meta.get("version"), meta["last_modified"].isoformat())
-    digest = hashlib.blake2b(repr(told).encode(), digest_size=DIGEST_BYTES).digest()
+    facts = (meta["e_tag"], meta["size"], meta.get("version"), meta["last_modified"].isoformat())
+    digest = hashlib.blake2b(repr(facts).encode(), digest_size=DIGEST_BYTES).digest()
     name = Path(PurePosixPath(meta["path"]).name)
     piece = Piece(name, source, 0, meta["size"], remote=meta["e_tag"] or "-", address=address)
     return RemoteFile(piece, digest)

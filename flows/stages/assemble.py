@@ -56,7 +56,7 @@ def publish_part(part: Part, stages: list[str], tag: str, settings: Settings) ->
     """Apply the verdicts to a run of pages, and write its part of the tables to the staging folder.
 
     `tag` goes into the file names, so that nobody mixes files of two versions. Out: the path of the
-    part's METRICS (steps of the judge and publish stages), under `Corpus.judgement`.
+    part's METRICS (steps of the resolve stage and publish stages), under `Corpus.judgement`.
     """
     corpus = Corpus(settings.out)
     verdicts = _verdicts(corpus, part)
@@ -120,12 +120,12 @@ def _publish_pages(
 
 
 def _index_of(corpus: Corpus, part: Part) -> pl.DataFrame:
-    """The pages of a part, and what the judge says of each."""
+    """The pages of a part, and what the resolve stage says of each."""
     in_part = pl.col("page_no").is_between(part.first_page, part.end_page, closed="left")
     pages = pl.scan_parquet(corpus.judgement / "pages.parquet").filter(in_part)
-    told = {f"page_{name}": name for name in ("rule", "kept_at", "similarity")}
+    renamed = {f"page_{name}": name for name in ("rule", "kept_at", "similarity")}
     return pages.select(
-        "page_no", "shard", "page", "document_id", "n_chars_read", "cluster_size", **told
+        "page_no", "shard", "page", "document_id", "n_chars_read", "cluster_size", **renamed
     ).collect()
 
 
@@ -162,7 +162,7 @@ def _mark_clusters(pages: pl.DataFrame, settings: Settings) -> pl.DataFrame:
 
 
 def _verdicts(corpus: Corpus, part: Part) -> pl.DataFrame:
-    """What the judge says of the sentences of a part."""
+    """What the resolve stage says of the sentences of a part."""
     rows = np.load(corpus.judgement / f"verdicts-{part.number:05d}.npy")
     ids = np.load(corpus.judgement / "ids.npy", mmap_mode="r")
     verdicts = pl.DataFrame({name: rows[name] for name in rows.dtype.names or ()})
@@ -253,7 +253,7 @@ def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: s
 def _count_published(
     judged: pl.DataFrame, gone: pl.DataFrame, pages: pl.DataFrame, documents: pl.DataFrame
 ) -> pl.DataFrame:
-    """METRICS of the judge's steps and of publishing, without their rules."""
+    """METRICS of the resolve stage's steps and of publishing, without their rules."""
 
     def chars(frame: pl.DataFrame) -> int:
         return int(frame["text"].str.len_chars().sum())

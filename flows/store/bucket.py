@@ -79,7 +79,7 @@ def open_bucket(address: str) -> Bucket:
         bucket = Bucket(address, store, prefix, b"", "create")
         found = _get(bucket, MANIFEST)
         if found is None:
-            next(_list(bucket, "versions"), None)  # tells a bucket that is not there
+            next(_list(bucket, "versions"), None)  # says a bucket that is not there
             return bucket
     content, mode = found
     if _version_of(content) is None:
@@ -165,10 +165,10 @@ def _compose(name: str, fingerprint: str, tables: dict[str, Any]) -> bytes:
     """The manifest of a version: of its content alone, without times. Paths are below the address."""
     placed = {
         table: {
-            **told,
-            "files": [{**file, "path": f"versions/{name}/{file['path']}"} for file in told["files"]],
+            **facts,
+            "files": [{**file, "path": f"versions/{name}/{file['path']}"} for file in facts["files"]],
         }
-        for table, told in tables.items()
+        for table, facts in tables.items()
     }
     facts = {"format": FORMAT, "version": name, "fingerprint": fingerprint, "tables": placed}
     return (json.dumps(facts, ensure_ascii=False, indent=1) + "\n").encode()
@@ -263,7 +263,7 @@ def _tidy(bucket: Bucket, there: Objects, manifest: bytes, keep: int, reporter: 
     order = [old for old in _in_order(bucket, there) if old != name]
     stay = {name, bucket.current, *(order[1 - keep :] if keep > 1 else ())}
     try:
-        # Put again if it is there: its time tells which version came last.
+        # Put again if it is there: its time says which version came last.
         _put(bucket, f"versions/{name}/{MANIFEST}", manifest)
         for version in there.keys() - stay:
             # Without its manifest a version is none, should this be broken off.
@@ -287,8 +287,8 @@ def _before(names: list[str], current: str | None) -> str | None:
 
 def _in_order(bucket: Bucket, there: Objects) -> list[str]:
     """The published versions, in the order their manifests were put."""
-    told = [name for name, objects in there.items() if MANIFEST in objects]
-    names = sorted(told, key=lambda name: (there[name][MANIFEST]["last_modified"], name))
+    complete = [name for name, objects in there.items() if MANIFEST in objects]
+    names = sorted(complete, key=lambda name: (there[name][MANIFEST]["last_modified"], name))
     return names if bucket.current in (None, *names) else [*names, str(bucket.current)]
 
 
@@ -348,11 +348,11 @@ def _put(bucket: Bucket, name: str, content: bytes, mode: PutMode = "overwrite")
 
 @contextmanager
 def _explained(address: str, what: str, remedy: str = "") -> Iterator[None]:
-    """What the store says, as an error a user can mend."""
+    """What the store says, as an error a user can fix."""
     from obstore.exceptions import BaseError
 
     try:
         yield
     except (BaseError, OSError, ValueError) as error:
-        told = f"{address}: {what}: {first_line(error)}"
-        raise StoreError(told, f"{remedy or 'try again'}; check address, keys and network") from error
+        message = f"{address}: {what}: {first_line(error)}"
+        raise StoreError(message, f"{remedy or 'try again'}; check address, keys and network") from error

@@ -87,7 +87,7 @@ class Corpus:
 
     @property
     def judgement(self) -> Path:
-        """What the judge stage of the run in progress found."""
+        """What the resolve stage stage of the run in progress found."""
         return self.home / "judgement"
 
     def prepare(self) -> None:
@@ -225,7 +225,7 @@ def _holder(path: Path) -> str:
 
 
 def explain_os_error(error: Exception, path: Path) -> OutputError:
-    """The error a user can mend behind one of the system's, or of Polars."""
+    """The error a user can fix behind one of the system's, or of Polars."""
     full = getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT) or any(
         said in str(error) for said in ("No space left", "os error 28", "Disk quota")
     )

@@ -52,7 +52,7 @@ def read_removals(corpus: Corpus) -> tuple[Removal, ...]:
     except FileNotFoundError:
         return ()
     except (OSError, UnicodeDecodeError) as error:
-        raise RemovalError(f"{path}: can't be read: {error}", "mend the file") from error
+        raise RemovalError(f"{path}: can't be read: {error}", "fix the file") from error
     return tuple(
         _parse(line, f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()
     )
@@ -83,7 +83,7 @@ def write_removals(corpus: Corpus, removals: Iterable[Removal]) -> None:
         raise explain_os_error(error, path) from error
 
 
-def told(removals: Iterable[Removal]) -> list[tuple[str, str]]:
+def removal_keys(removals: Iterable[Removal]) -> list[tuple[str, str]]:
     """What a corpus depends on: which pages, not when or why."""
     return sorted({(one.kind, one.name) for one in removals})
 
@@ -117,7 +117,7 @@ def add_removal(name: str, day: str, reason: str) -> Callable[[Corpus, LastRun |
                 f"no page of {corpus.out} is named {name!r}",
                 "name a source, a URL, an id or a record id",
             )
-        if (found.kind, found.name) not in told(now):
+        if (found.kind, found.name) not in removal_keys(now):
             write_removals(corpus, [*now, found])
 
     return change

@@ -30,7 +30,7 @@ def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
     aside = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # One chunk and a set size of row groups: else the bytes hang on the number of threads.
+        # One chunk and a set size of row groups: else the bytes depend on the number of threads.
         table.conform(frame).rechunk().write_parquet(
             aside,
             compression="zstd",

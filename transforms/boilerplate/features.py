@@ -83,7 +83,7 @@ class Pages:
 
 def _unpacked(lanes: Hashes, lines: Lines) -> NDArray[np.uint8]:
     """Counts a line of the flags packed as bytes in `lanes` (words x lane groups)."""
-    # Beyond 255 words a byte would overflow; the start of a line tells enough.
+    # Beyond 255 words a byte would overflow; the start of a line says enough.
     end_word = np.minimum(lines.end_word, lines.first_word + MAX_COUNTED_WORDS)
     totals = np.zeros((len(lanes) + 1, lanes.shape[1]), np.uint64)
     np.cumsum(lanes, axis=0, out=totals[1:])

@@ -127,7 +127,7 @@ def parse_pack(text: str, origin: str, *, is_proven: bool = False) -> Pack:
     except tomllib.TOMLDecodeError as error:
         line = _LINE.search(str(error))
         raise PackError(
-            f"{origin}:{line[1] if line else 1}: not valid TOML: {error}", "mend the syntax"
+            f"{origin}:{line[1] if line else 1}: not valid TOML: {error}", "fix the syntax"
         ) from error
     return _PackReader(text, origin, is_proven=is_proven).read(data)
 

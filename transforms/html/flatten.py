@@ -125,7 +125,7 @@ COMMENT_MARKS = frozenset(
 class FlatPage:
     """A page as lines of text with a kind each, how deep its tree is, and what stood around them.
 
-    `origin` tells where the text was found, if a reader without scripts does not see it.
+    `origin` says where the text was found, if a reader without scripts does not see it.
     """
 
     lines: list[str]

@@ -1,7 +1,7 @@
 """The language of a text, by langdetect, cld2, fasttext's lid.176, or by these and langid together.
 
-    told = ENGINES["cascade"].ask(["Guten Morgen, liebe Sorgen", "12"])
-    told[0].likely  # {"de": 0.98}
+    answers = ENGINES["cascade"].ask(["Guten Morgen, liebe Sorgen", "12"])
+    answers[0].likely  # {"de": 0.98}
 
 Every engine is a pure function of the text. Codes are ISO 639-1, else 639-3; Chinese is `zh` in either
 script. What the engines call otherwise is translated in CODES. A text they can't tell has no likely
@@ -115,7 +115,7 @@ REFUSED = re.compile(
 Distribution = dict[str, float]  # language -> probability
 
 
-class Told(NamedTuple):
+class Answer(NamedTuple):
     """What an engine says of a text: likely languages, and whether the voters agreed (null: no vote)."""
 
     likely: Distribution
@@ -123,13 +123,13 @@ class Told(NamedTuple):
 
 
 NO_ANSWER: Distribution = {}
-NOTHING = Told(NO_ANSWER)
+NOTHING = Answer(NO_ANSWER)
 
 
 class Ask(Protocol):
     """What every engine is: texts, and for each the language expected of it, to answers."""
 
-    def __call__(self, texts: Sequence[str], expected: Sequence[str | None] = ..., /) -> list[Told]:
+    def __call__(self, texts: Sequence[str], expected: Sequence[str | None] = ..., /) -> list[Answer]:
         """An answer a text."""
 
 
@@ -303,28 +303,28 @@ def _has_letters(text: str) -> bool:
     return any(character.isalpha() for character in text)
 
 
-def ask_langdetect(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def ask_langdetect(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     """langdetect alone."""
     del expected
-    return [Told(likely) for likely in _langdetect()(texts)]
+    return [Answer(likely) for likely in _langdetect()(texts)]
 
 
-def ask_cld2(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def ask_cld2(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     """cld2 alone: its languages, by their shares of the text and how far it is to be believed."""
     del expected
-    return [Told(answer.likely) for answer in _ask_cld2(texts)]
+    return [Answer(answer.likely) for answer in _ask_cld2(texts)]
 
 
-def ask_fasttext(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def ask_fasttext(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     """fasttext alone; of a text without letters it says nothing."""
     del expected
     return [
-        Told(likely if _has_letters(text) else {})
+        Answer(likely if _has_letters(text) else {})
         for text, likely in zip(texts, _ask_fasttext(texts), strict=True)
     ]
 
 
-def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     """cld2 and fasttext vote; where they differ, langdetect is asked and all three are weighed.
 
     Where that leaves doubt langid is asked, too.
@@ -334,7 +334,7 @@ def ask_cascade(texts: Sequence[str], expected: Sequence[str | None] = ()) -> li
     return _cascade(texts, expected or [None] * len(texts), (_langdetect(), _ask_langid))
 
 
-def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def ask_voters(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     """The cascade without arbiters, for lines so short that they know no better than two voters."""
     if not find_spec("pycld2"):
         return ask_cascade(texts, expected)
@@ -349,37 +349,37 @@ def _cascade(
     texts: Sequence[str],
     expected: Sequence[str | None],
     arbiters: tuple[Callable[[Sequence[str]], list[Distribution]], ...],
-) -> list[Told]:
+) -> list[Answer]:
     cld2 = _vote_of_cld2(texts)
-    told = [_as_expected(*pair) for pair in zip(cld2, expected, strict=True)]
-    unsettled = [i for i, found in enumerate(told) if not found.likely]
+    answers = [_as_expected(*pair) for pair in zip(cld2, expected, strict=True)]
+    unsettled = [i for i, found in enumerate(answers) if not found.likely]
     fasttext = dict(zip(unsettled, _ask_fasttext([texts[i] for i in unsettled]), strict=True))
     for i, vote in fasttext.items():
-        told[i] = _agreement(cld2[i], vote)
-    doubtful = [i for i in unsettled if not told[i].likely and _has_letters(texts[i])]
+        answers[i] = _agreement(cld2[i], vote)
+    doubtful = [i for i in unsettled if not answers[i].likely and _has_letters(texts[i])]
     said: dict[int, tuple[Distribution, ...]] = dict.fromkeys(doubtful, ())
     for arbiter in arbiters:
         for i, answer in zip(doubtful, arbiter([texts[i] for i in doubtful]), strict=True):
             said[i] = (*said[i], answer)
-            told[i] = Told(_weigh(texts[i], cld2[i], fasttext[i], *said[i]), told[i].agreed)
-        doubtful = [i for i in doubtful if max(told[i].likely.values(), default=0.0) < MIN_CLEAR]
-    return told
+            answers[i] = Answer(_weigh(texts[i], cld2[i], fasttext[i], *said[i]), answers[i].agreed)
+        doubtful = [i for i in doubtful if max(answers[i].likely.values(), default=0.0) < MIN_CLEAR]
+    return answers
 
 
-def _as_expected(cld2: _Cld2Answer, expected: str | None) -> Told:
+def _as_expected(cld2: _Cld2Answer, expected: str | None) -> Answer:
     is_sure = expected is not None and cld2.likely.get(expected, 0.0) >= MIN_EXPECTED_BELIEF
-    return Told({expected: SURE}, agreed=True) if expected and is_sure else NOTHING
+    return Answer({expected: SURE}, agreed=True) if expected and is_sure else NOTHING
 
 
-def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Told:
+def _agreement(cld2: _Cld2Answer, fasttext: Distribution) -> Answer:
     """The language on which both voters agree, else none; no vote where cld2 is silent."""
     first = max(fasttext, key=fasttext.__getitem__, default=None)
     if first is None or cld2.language != first:
-        return Told({}, agreed=False if cld2.language else None)
+        return Answer({}, agreed=False if cld2.language else None)
     if fasttext[first] < MIN_AGREED_PROBABILITY:
-        return Told({}, agreed=True)
+        return Answer({}, agreed=True)
     is_alone = len(cld2.likely) == 1
-    return Told({first: SURE if is_alone else cld2.likely[first]}, agreed=True)
+    return Answer({first: SURE if is_alone else cld2.likely[first]}, agreed=True)
 
 
 def _weigh(
@@ -475,9 +475,9 @@ def _is_other_script(language: str, latin: float) -> bool:
     return language in NEVER_LATIN if latin >= MIN_LATIN_SHARE else language not in OFTEN_NOT_LATIN
 
 
-def _screen(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Told]:
+def _screen(texts: Sequence[str], expected: Sequence[str | None] = ()) -> list[Answer]:
     del expected
-    return [Told(answer.likely) for answer in _vote_of_cld2(texts)]
+    return [Answer(answer.likely) for answer in _vote_of_cld2(texts)]
 
 
 class Engine(NamedTuple):

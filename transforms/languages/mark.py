@@ -18,7 +18,7 @@ from reinschrift.transforms.contracts import UNDETERMINED
 from reinschrift.transforms.languages.detectors import ENGINES, OF_THE_WEB
 
 if TYPE_CHECKING:
-    from reinschrift.transforms.languages.detectors import Ask, Engine, Told
+    from reinschrift.transforms.languages.detectors import Answer, Ask, Engine
 
 MIN_PROSE_LETTERS = 40  # shorter blocks say little of their language
 MIN_PROSE_SHARE = 0.6  # letters among the characters of prose; code and tables have fewer
@@ -140,8 +140,8 @@ def _ask_passages(passages: pl.DataFrame, engine: Engine) -> pl.DataFrame:
     """What the engine says of each passage: `passage`, `language`, `weight`, `agreed`, likeliest first.
 
     The longest passages of a page are asked first. Where they are all in one language, the others may
-    be told with less effort if they are in it, too. Other runs of lines are only screened: if they are
-    not in the page's language, each of their lines will be asked.
+    be identified with less effort if they are in it, too. Other runs of lines are only screened: if they
+    are not in the page's language, each of their lines will be asked.
     """
     is_voter = pl.col("is_prose") | ~pl.col("is_prose").any().over("page")
     rank = pl.struct(-pl.col("letters"), "passage").rank("ordinal").over("page", "is_prose")
@@ -171,10 +171,10 @@ def _ask(units: pl.DataFrame, ask: Ask, key: str = "passage") -> pl.DataFrame:
     likeliest first; a text it can't tell has one row without a language.
     """
     questions = units.select("asked", "expected").unique(maintain_order=True).with_row_index("question")
-    told = ask(questions["asked"].to_list(), questions["expected"].to_list())
+    found = ask(questions["asked"].to_list(), questions["expected"].to_list())
     rows = [
         (number, language, round(probability * PER_MILLE), answer.agreed)
-        for number, answer in enumerate(told)
+        for number, answer in enumerate(found)
         for language, probability in _by_weight(answer)
     ]
     schema = {
@@ -189,10 +189,10 @@ def _ask(units: pl.DataFrame, ask: Ask, key: str = "passage") -> pl.DataFrame:
     )
 
 
-def _by_weight(told: Told) -> list[tuple[str | None, float]]:
-    if not told.likely:
+def _by_weight(answers: Answer) -> list[tuple[str | None, float]]:
+    if not answers.likely:
         return [(None, 0.0)]
-    return sorted(told.likely.items(), key=lambda item: (-item[1], item[0]))
+    return sorted(answers.likely.items(), key=lambda item: (-item[1], item[0]))
 
 
 def _page_prior(passages: pl.DataFrame, evidence: pl.DataFrame) -> pl.DataFrame:
@@ -324,8 +324,8 @@ def _weigh(
 
 def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     """`page`, `page_language`, `page_score`, `page_languages` of pages with a language."""
-    told = marked.filter(pl.col("language").is_not_null())
-    tally = told.group_by("page", "language").agg(letters=pl.col("letters").sum())
+    answers = marked.filter(pl.col("language").is_not_null())
+    tally = answers.group_by("page", "language").agg(letters=pl.col("letters").sum())
     by_letters = tally.sort("page", "letters", "language", descending=[False, True, False])
     shares = by_letters.group_by("page", maintain_order=True).agg(
         page_languages=pl.struct(
@@ -334,7 +334,7 @@ def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     )
     votes = pl.when(pl.col("votes").sum().over("page") > 0).then("votes").otherwise("letters")
     by_votes = (
-        by_letters.join(_votes(told), on=["page", "language"], how="left")
+        by_letters.join(_votes(answers), on=["page", "language"], how="left")
         .with_columns(votes=votes.fill_null(0))
         .sort("page", "votes", "letters", "language", descending=[False, True, True, False])
     )
@@ -348,7 +348,7 @@ def _page_facts(marked: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _votes(told: pl.DataFrame) -> pl.DataFrame:
+def _votes(answers: pl.DataFrame) -> pl.DataFrame:
     """`page`, `language`, `votes`: letters that vote on the page's language.
 
     Prose votes; on a page without any, all lines do. On pages in several languages furniture does not:
@@ -356,9 +356,9 @@ def _votes(told: pl.DataFrame) -> pl.DataFrame:
     page that is a notice is one: next to nothing beside it does not decide.
     """
     is_disputed = pl.col("language").n_unique().over("page") > 1
-    silent = _furniture(told.filter(is_disputed))
-    heard = _voters(told.join(silent, on="row", how="anti"))
-    everyone = _voters(told)
+    silent = _furniture(answers.filter(is_disputed))
+    heard = _voters(answers.join(silent, on="row", how="anti"))
+    everyone = _voters(answers)
     letters = pl.col("letters").sum()
     decide = (
         everyone.group_by("page")

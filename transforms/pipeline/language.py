@@ -15,7 +15,7 @@ def tell_language(working: Working, context: Context) -> Outcome:
 
 
 def leave_undetermined(working: Working, context: Context) -> Outcome:
-    """No language is told apart."""
+    """Every block is of undetermined language."""
     del context
     blocks = working.units.with_columns(
         language=pl.lit(UNDETERMINED),

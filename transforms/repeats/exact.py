@@ -134,7 +134,7 @@ def add_hash(sentences: Frame, min_chars: int, bits: int = 64) -> Frame:
 
 
 def mix(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Each bit of the result hangs on each bit of the value (the finish of MurmurHash3)."""
+    """Each bit of the result depends on each bit of the value (the finish of MurmurHash3)."""
     values = (values ^ (values >> np.uint64(33))) * _MIX[0]
     values = (values ^ (values >> np.uint64(33))) * _MIX[1]
     return values ^ (values >> np.uint64(33))

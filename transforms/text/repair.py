@@ -21,7 +21,7 @@ from reinschrift.transforms.languages import known_languages, language_data
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-MAX_ROUNDS = 9  # one repair may lay bare what another mends; nobody has met a fourth layer
+MAX_ROUNDS = 9  # one repair may lay bare what another fixes; nobody has met a fourth layer
 MAX_BUTTON_CHARS = 60
 MIN_GLUED_CHARS = 3
 

@@ -28,12 +28,12 @@ def canonical_url(url: pl.Expr) -> pl.Expr:
     return pl.coalesce(pl.concat_str(scheme, pl.lit("://"), user, bare, rooted, route), address)
 
 
-def fetch_time(told: pl.Expr) -> pl.Expr:
+def fetch_time(given: pl.Expr) -> pl.Expr:
     """Microseconds since 1970, UTC, of ISO 8601 or fourteen digits; null for anything else.
 
     A time without a zone is taken as UTC, a day without a time as its beginning.
     """
-    text = told.str.strip_chars().str.replace(_DIGITS, "$1-$2-${3}T$4:$5:$6")
+    text = given.str.strip_chars().str.replace(_DIGITS, "$1-$2-${3}T$4:$5:$6")
     day = text.str.extract(_ISO, 1)
     time = text.str.extract(_ISO, 2).fill_null("00:00")
     seconds = pl.when(time.str.len_bytes() == 5).then(time + ":00").otherwise(time)

@@ -43,7 +43,7 @@ def number_pages(corpus: Corpus, stages: Sequence[str], removals: Sequence[Remov
     pages = pages.with_row_index("page_no")
     twice = pages.filter(pl.col("document_id").is_duplicated())
     if twice.height:
-        # Records of one file that claim the same id are told apart by their order.
+        # Records of one file that claim the same id are kept apart by their order.
         names = pl.concat([_named(corpus, stages[shard], shard) for shard in twice["shard"].unique()])
         again = twice.join(names, on=["shard", "page"], maintain_order="left").select(
             "page_no", document_id=_page_id(pl.int_range(pl.len()).over("name"))
