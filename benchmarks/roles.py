@@ -27,13 +27,10 @@ from reinschrift.flows.config import load_settings
 from reinschrift.transforms.boilerplate import roles
 from reinschrift.transforms.boilerplate.rules import RuleBook
 from reinschrift.transforms.contracts import RECORDS
-from reinschrift.transforms.pipeline import (
-    Context,
-    cut_pages,
-    drop_unextracted,
-    repair_blocks,
-    strip_boilerplate,
-)
+from reinschrift.transforms.pipeline.boilerplate import drop_unextracted, strip_boilerplate
+from reinschrift.transforms.pipeline.cut import cut_pages
+from reinschrift.transforms.pipeline.repair import repair_blocks
+from reinschrift.transforms.pipeline.working import Context
 
 if TYPE_CHECKING:
     from types import ModuleType
