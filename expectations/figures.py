@@ -46,7 +46,7 @@ def _count(frame: pl.LazyFrame) -> int:
 def _measure_part(documents: pl.LazyFrame, sentences: pl.LazyFrame, ledger: pl.LazyFrame) -> Figures:
     return {
         **_of_documents(documents),
-        **_of_sentences(sentences),
+        **_of_sentences(sentences, ledger),
         **_of_ledger(ledger),
         "languages": _by(documents, "language"),
         "kinds": _by(sentences, "kind"),
@@ -73,14 +73,18 @@ def _of_documents(documents: pl.LazyFrame) -> Figures:
     return dict(found.collect(engine="streaming").row(0, named=True))
 
 
-def _of_sentences(sentences: pl.LazyFrame) -> Figures:
+def _of_sentences(sentences: pl.LazyFrame, ledger: pl.LazyFrame) -> Figures:
+    # What a keep rule holds against a rule that drops is meant to stay, furniture or not.
+    is_held = (pl.col("action") == "note") & pl.col("block").is_not_null()
+    held = ledger.filter(is_held).select("document_id", "block", held=pl.lit(value=True)).unique()
+    sentences = sentences.join(held, on=["document_id", "block"], how="left")
     text, is_prose = pl.col("text"), pl.col("kind") == "paragraph"
     length = text.str.len_chars()
     reads_as_prose = (length >= MIN_PROSE_CHARS) & text.str.contains(PROSE_END)
     found = sentences.select(
         pl.len().alias("sentences"),
         prose_sentences=is_prose.sum(),
-        furniture=text.is_in(FURNITURE).sum(),
+        furniture=(text.is_in(FURNITURE) & pl.col("held").is_null()).sum(),
         unsplit=(is_prose & text.str.contains(UNSPLIT)).sum(),
         long=(is_prose & (length > LONG_CHARS)).sum(),
         sentence_chars=length.filter(is_prose).cast(pl.Int64).sum(),

@@ -78,12 +78,21 @@ def judge_replay(tables: Tables, folder: Path) -> Iterator[Observation]:
         _compare_ledger(found, place, ledger.get(name, []), actions.get(name, []))
         for document in documents.get(name, []):
             found.compare("documents", PAGE_COLUMNS, place, document, page)
-            text = _join([unit for at, unit in again.items() if at in kept])
-            if document["text"] != text and kept.keys() <= again.keys():
-                found.add("documents", "text", place, *_where_texts_part(document["text"], text))
+            if kept.keys() <= again.keys():
+                _compare_texts(found, place, document, [u for at, u in again.items() if at in kept])
         if kept and name not in documents:
             found.add("documents", "rows", place, "no document", f"{len(kept)} sentences")
     yield from _observe(found, pages.height)
+
+
+def _compare_texts(found: Differences, place: Row, document: Row, units: list[Row]) -> None:
+    """Text and comments of a document; posts are in the text where it has no comments."""
+    apart = document["comments"] is not None
+    for column in ("text", "comments"):
+        own = [unit for unit in units if (apart and unit["kind"] == "comment") == (column == "comments")]
+        joined, published = _join(own), document[column] or ""
+        if published != joined:
+            found.add("documents", column, place, *_where_texts_part(published, joined))
 
 
 def _only(frame: pl.LazyFrame, ids: pl.Series) -> pl.LazyFrame:
@@ -201,7 +210,7 @@ def _unread(pages: pl.DataFrame, error: str | None) -> Observation:
 
 
 COMPARED = (
-    *(("documents", column) for column in ("rows", *PAGE_COLUMNS, "text")),
+    *(("documents", column) for column in ("rows", *PAGE_COLUMNS, "text", "comments")),
     *(("sentences", column) for column in ("rows", *KEPT)),
     *(("ledger", column) for column in ("rows", *TOLD)),
 )
@@ -230,6 +239,6 @@ def _reads(table: str, column: str) -> tuple[str, ...]:
         keys = ("document_id", "block", "sentence", *(("step", "action") if table == "ledger" else ()))
         span = ("start", "end") if column in ("start", "end") else ()
         return (*own, *(f"{table}.{name}" for name in (*keys, *span)))
-    if column == "text":
+    if column in ("text", "comments"):
         return (*own, "documents.n_blocks", "sentences.rows", "sentences.document_id")
     return (*own, "documents.id")

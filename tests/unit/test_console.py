@@ -23,5 +23,5 @@ def test_progress_on_a_terminal():
     with ProgressReporter(Console(file=out, force_terminal=True, width=120)) as reporter:
         reporter.begin("read", 2, size=2_000_000)
         reporter.advance(1_000_000, pages=3)
-        assert reporter.told().startswith("1.0 MB of 2.0 MB, ")
-        assert reporter.told().endswith(" left")
+        assert reporter.progress().startswith("1.0 MB of 2.0 MB, ")
+        assert reporter.progress().endswith(" left")

@@ -20,7 +20,8 @@ OTHER = {
     "language_engine": "cld2", "quality_profile": ("c4",), "mask": ("email",), "max_page_bytes": 9,
     "max_line_chars": 9, "max_decompress_ratio": 9.0, "columns": {"text": "x"}, "max_page_cpu_seconds": 9.0,
     "part_pages": 9, "part_chars": 9, "out": "x", "workers": 3, "keep_versions": 9, "publish": "s3://b",
-    "shard_bytes": 9, "gate_rows": 9, "strict": True,
+    "shard_bytes": 9, "replay_pages": 9, "history_versions": 9, "expectations": ("x.toml",),
+    "severity": {"sanity.*": "warn"}, "thresholds": {"sanity.repeats": 0.5}, "strict": True,
 }  # fmt: skip
 NEEDS = {"redact_ledger": {"mask": ("email",)}, "mask_key": {"mask": ("email",)}}
 
@@ -88,6 +89,9 @@ def test_all_code_that_runs_is_in_the_closure(tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     ran = {name.removeprefix("reinschrift.") for name in done.stdout.split()}
-    around = ("flows.run", "flows.ports", "flows.workers.gate", "expectations", "flows.store.bucket")
+    around = (
+        "flows.run", "flows.ports", "flows.workers.gate", "expectations", "flows.store.bucket",
+        "flows.stages.replay", "flows.store.history",
+    )  # fmt: skip
     missing = {name for name in ran - import_closure(*STAGES) if not name.startswith(around)}
     assert not missing

@@ -196,9 +196,15 @@ def test_the_seal_names_files_that_came_and_went(corpus, harm):
 
 
 def test_a_gate_that_dies_is_a_failed_expectation(sound):
-    with GateProcess() as gate:
-        gate.process.kill()
-        gate.process.wait()
+    """One that is killed starts again once; one that dies again is reported."""
+
+    class Dying(GateProcess):
+        def _start(self):
+            super()._start()
+            self.process.kill()
+            self.process.wait()
+
+    with Dying() as gate:
         (finding,) = gate.judge(sound, CHECKED).findings
     assert (finding.name, finding.success) == ("gate.process", False)
     assert "SIGKILL" in finding.error
