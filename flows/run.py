@@ -313,6 +313,8 @@ def _seal_and_publish(work: Work, fingerprint: str, verdict: Verdict) -> str:
         raise explain_os_error(error, corpus.staging) from error
     before = corpus.current_version()
     version = corpus.publish(fingerprint, work.settings.keep_versions)
+    if version == before:
+        return version  # unchanged: no version of its own
     day = datetime.now(UTC).isoformat(timespec="seconds")
     entry = Entry(version, before, day, _settings_digest(work), verdict.figures)
     record_version(corpus, entry)

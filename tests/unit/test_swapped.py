@@ -60,11 +60,12 @@ def odd_blocks_dropped(judge):
     def wrong(blocks, *arguments):
         judged = judge(blocks, *arguments)
         odd = pl.col("block") % 2 == 1
-        return judged.with_columns(
+        dropped = judged.blocks.with_columns(
             action=pl.when(odd).then(pl.lit("drop")).otherwise("action"),
             rule=pl.when(odd).then(pl.lit("line-model")).otherwise("rule"),
             probability=pl.when(odd).then(pl.lit(0.1)).otherwise("probability"),
         )
+        return judged._replace(blocks=dropped)
 
     return wrong
 
@@ -122,10 +123,16 @@ def site(tmp_path):
     return tmp_path / "site.jsonl"
 
 
-def runs(inputs, out, count):
-    reports = [clean(inputs, out) for _ in range(count)]
-    assert [report.result.causes for report in reports] == [[]] * count
-    return reports
+def runs(site, out, count):
+    """So many runs, each with a page more: one that changes nothing publishes no version."""
+    more = site.parent / "more"
+    more.mkdir()
+    for n in range(count):
+        (more / f"{n}.txt").write_text(f"Die {n + 2}. Seite erzählt von einer anderen Brücke am Fluss.")
+        report = clean([site, more], out)
+        assert report.state == "published"
+        assert report.result.causes == []
+    return [site, more]
 
 
 AFTER_SOME_RUNS = [
@@ -137,18 +144,18 @@ AFTER_SOME_RUNS = [
 @pytest.mark.parametrize("swapped", AFTER_SOME_RUNS, ids=[one[0] for one in AFTER_SOME_RUNS])
 def test_after_some_runs_history_sees_what_no_law_does(swap, site, tmp_path, swapped):
     name, make, says = swapped
-    runs([site], tmp_path / "out", 3)
+    inputs = runs(site, tmp_path / "out", 3)
     swap(name, make)
-    report = clean([site], tmp_path / "out")
+    report = clean(inputs, tmp_path / "out")
     causes = {cause.name: cause for cause in report.result.causes}
     assert says in causes, causes.keys()
     if says == "history.rules":
-        assert "templates/recurs-on-site: 0 hits after about 30" in causes[says].found
+        assert "templates/recurs-on-site: 0 hits after about 3" in causes[says].found
 
 
 def test_titles_that_are_no_longer_found_are_missed(swap, site, tmp_path):
-    runs([site], tmp_path / "out", 3)
+    inputs = runs(site, tmp_path / "out", 3)
     shutil.rmtree(tmp_path / "out" / ".reinschrift" / "stages")
     swap("flatten_pages", lambda flat: lambda *a: flat(*a).with_columns(title=pl.lit(None, pl.String)))
-    causes = {cause.name: cause.found for cause in clean([site], tmp_path / "out").result.causes}
-    assert "title: 0 after 1" in causes["history.present"]
+    causes = {cause.name: cause.found for cause in clean(inputs, tmp_path / "out").result.causes}
+    assert "title: 0 after 0.9" in causes["history.present"]
