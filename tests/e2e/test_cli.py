@@ -103,7 +103,7 @@ def test_explain_names_what_there_is(seeds, name):
     ("arguments", "says"),
     [
         (["run", "gone.txt"], "gone.txt: no such file or folder"),
-        (["run", "--skip", "rubbish", "."], "skip may be: repair, boilerplate"),
+        (["run", "--skip", "rubbish", "."], "these can: repair, boilerplate"),
         (["run", "--config", "gone.toml", "."], "gone.toml: no such file"),
         (["run", "--packs", "bad.toml", "."], "bad.toml:1: there is no [pack] table"),
         (["run", "--workers", "many"], "--workers"),
