@@ -23,7 +23,6 @@ from reinschrift.transforms.boilerplate.rules import RuleBook
 
 CONTENT = ("t", "h", "p", "f")
 FURNITURE = ("x", "r", "n", "l")
-REMOVING = ("drop", "trim")
 PLACE = ["page", "block"]
 EXAMPLE_CHARS = 100
 PARTS = {"tune": ~pl.col("is_unseen"), "unseen": pl.col("is_unseen"), "all": pl.lit(value=True)}

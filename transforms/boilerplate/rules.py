@@ -77,11 +77,6 @@ class RuleBook:
                         f"write pack/id; {did_you_mean(entry.rule, known)}",
                     )
 
-    @property
-    def has_generic(self) -> bool:
-        """Whether there are rules for pages of any site."""
-        return any(pack.is_generic for pack in self.packs)
-
     @staticmethod
     def key_lines(blocks: pl.DataFrame) -> pl.DataFrame:
         """What rules look at: `page`, `block`, `text`, and its `key`, the key `folded`, its `words`."""

@@ -21,7 +21,7 @@ from reinschrift.flows.stages.spill import Spill
 from reinschrift.transforms.repeats.exact import UNREPEATABLE_KINDS, combine, find_repeats
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,15 +36,12 @@ def find_sentences(work: Resolution) -> None:
 
 
 def _find_exact_sentences(work: Resolution) -> None:
-    spill = Spill(work.corpus.judgement / "keys", KEY, work.buckets())
-    marks = work.settings.repeats_mode == "mark"
-    for units in work.units(["hash", "hash_high", "language", "repeatable"]):
-        rows = records_of(_keys(units.filter("repeatable")), KEY, ("key", "high", *PLACE))
-        rows["is_gone"] = work.rule[rows["page_no"]] != STAYS
-        if not marks:
-            rows = rows[~rows["is_gone"]]
-        spill.add(rows, rows["key"] % np.uint64(spill.buckets))
-    for repeats, owners in _repeats_by_bucket(spill):
+    """Sentences that stand earlier word for word."""
+    units = work.units(["hash", "hash_high", "language", "repeatable"])
+    rows = (
+        records_of(_keys(batch.filter("repeatable")), KEY, ("key", "high", *PLACE)) for batch in units
+    )
+    for repeats, owners in _find_exact(work, rows, "keys"):
         work.add_verdicts(repeats, SENTENCE, owners)
 
 
@@ -57,16 +54,9 @@ def find_blocks(work: Resolution) -> None:
 
 def _find_exact_blocks(work: Resolution) -> None:
     """Blocks that stand earlier word for word."""
-    spill = Spill(work.corpus.judgement / "blocks", KEY, work.buckets())
-    marks = work.settings.repeats_mode == "mark"
-    columns = ["hash", "hash_high", "language", "kind", "start", "end"]
-    for units in work.units(columns):
-        rows = _block_keys(units, work.settings.min_repeat_chars)
-        rows["is_gone"] = work.rule[rows["page_no"]] != STAYS
-        if not marks:
-            rows = rows[~rows["is_gone"]]
-        spill.add(rows, rows["key"] % np.uint64(spill.buckets))
-    for repeats, owners in _sentences_of(work, [*_repeats_by_bucket(spill)]):
+    units = work.units(["hash", "hash_high", "language", "kind", "start", "end"])
+    rows = (_block_keys(batch, work.settings.min_repeat_chars) for batch in units)
+    for repeats, owners in _sentences_of(work, [*_find_exact(work, rows, "blocks")]):
         work.add_verdicts(repeats, BLOCK, owners)
 
 
@@ -103,8 +93,19 @@ def _sentences_of(
     return [(records_of(both, SPOT, PLACE), records_of(owners, SPOT, PLACE))]
 
 
-def _repeats_by_bucket(spill: Spill) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
-    """Of each bucket of keys the rows that repeat others, and those others."""
+def _find_exact(
+    work: Resolution, batches: Iterable[NDArray[Any]], name: str
+) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    """Of each bucket of keys (rows of KEY) those that repeat others, and those others.
+
+    Units of pages that are gone count only where repeats are marked, and after those that stay.
+    """
+    spill = Spill(work.corpus.judgement / name, KEY, work.buckets())
+    marks = work.settings.repeats_mode == "mark"
+    for rows in batches:
+        rows["is_gone"] = work.rule[rows["page_no"]] != STAYS
+        counted = rows if marks else rows[~rows["is_gone"]]
+        spill.add(counted, counted["key"] % np.uint64(spill.buckets))
     for bucket in range(spill.buckets):
         rows = spill.read(bucket)
         repeats, owners = find_repeats(rows["key"], rows["high"], rows["is_gone"])
