@@ -234,8 +234,8 @@ def summarise(result: Result) -> str:
     if result.quarantine is not None and result.quarantine.height:
         lines += [f"### Quarantine: {result.quarantine.height} inputs or records", ""]
         rows = result.quarantine.head(MAX_LISTED).select("source", "record", "reason", "remedy").rows()
-        stated = [[_code(cell) if cell is not None else "" for cell in row] for row in rows]
-        lines += _table(("source", "record", "reason", "remedy"), stated)
+        stated = [[code(cell) if cell is not None else "" for cell in row] for row in rows]
+        lines += markdown_table(("source", "record", "reason", "remedy"), stated)
     if result.metrics is not None:
         lines += ["<details><summary>Funnel and removals</summary>", ""]
         lines += [*_funnel(result.metrics, result.previous), *_rules(result.metrics), "</details>", ""]
@@ -262,7 +262,7 @@ def _text(text: str) -> str:
     return safe.replace("www.", "www&#46;")
 
 
-def _code(text: object) -> str:
+def code(text: object) -> str:
     """Text as code in a cell of a table."""
     plain = printable(str(text)).replace("`", "'").replace("\n", " ").replace("|", "\\|")
     cut = plain if len(plain) <= MAX_TEXT_CHARS else plain[: MAX_TEXT_CHARS - 1] + "…"
@@ -287,7 +287,7 @@ def _funnel(metrics: pl.DataFrame, previous: pl.DataFrame | None) -> list[str]:
         ]
         rows.append((row["step"], row["unit"], *counts, f"{change:+,}" if before else "new"))
     head = ("step", "unit", "in", "dropped", "edited", "out", "change")
-    return ["### Funnel", "", *_table(head, rows)]
+    return ["### Funnel", "", *markdown_table(head, rows)]
 
 
 def _rules(metrics: pl.DataFrame) -> list[str]:
@@ -302,12 +302,14 @@ def _rules(metrics: pl.DataFrame) -> list[str]:
     return [
         "### Removed by rule",
         "",
-        *_table(head, [[_cell(cell) for cell in row] for row in rows.rows()]),
+        *markdown_table(head, [[_cell(cell) for cell in row] for row in rows.rows()]),
         *([f"… and {more} more rules", ""] if more > 0 else []),
     ]
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table in Markdown, whose cells are Markdown already."""
+
     def line(cells: Sequence[str]) -> str:
         return "| " + " | ".join(cells) + " |"
 

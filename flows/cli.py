@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_origin
 
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from reinschrift.expectations.report import Result
+    from reinschrift.flows.comparing.reproduction import Reproduction
     from reinschrift.flows.run import Report
 
 app = typer.Typer(
@@ -117,12 +120,22 @@ def _finish(report: Report, *paths: Path | None) -> NoReturn:
     _write_reports(report.result, *paths)
     try:
         show_report(report, Console())
+        _annotate(report.result)
         sys.stdout.flush()
     except OSError as error:
         # The exit code says what became of the corpus, whoever listens; Python must not flush again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         typer.echo(f"warning: standard output can't be written: {error.strerror}", err=True)
     raise typer.Exit(report.exit_code)
+
+
+def _annotate(result: Result) -> None:
+    """In a GitHub job, what failed or warned becomes an annotation of it."""
+    from reinschrift.flows.face.annotations import annotate_findings, in_github
+
+    if in_github():
+        for line in annotate_findings(result):
+            typer.echo(line)
 
 
 @contextmanager
@@ -210,6 +223,7 @@ def check(
     for line in describe_failures(result.verdict):
         typer.echo(line)
     typer.echo(result.headline)
+    _annotate(result)
     _write_reports(result, junit, summary, json_file)
     raise typer.Exit(0 if result.is_good else 1)
 
@@ -276,26 +290,115 @@ def serve(
 
 
 @app.command()
-def versions(out: Out = None, publish: Publish = None, config: Config = None) -> None:
+def versions(
+    out: Out = None, publish: Publish = None, json_file: Json = None, config: Config = None
+) -> None:
     """List the published versions, the current one marked; then those in the store."""
+    from reinschrift.flows.comparing.versions import describe_versions
+    from reinschrift.flows.face.console import show_versions
     from reinschrift.flows.store.local import Corpus
 
+    _check_folders(json_file)
     settings = _settings(config, out=out, publish=publish)
     corpus = Corpus(settings.out)
     if not settings.publish:
         corpus.require()
-    _list_versions(corpus.versions(), corpus.current_version())
+    found = describe_versions(corpus)
+    show_versions(found, Console())
+    if json_file:
+        _write_text(json_file, json.dumps([asdict(one) for one in found], indent=1) + "\n")
     if settings.publish:
         from reinschrift.flows.store.bucket import list_versions, open_bucket
 
         bucket = open_bucket(settings.publish)
         typer.echo(f"{settings.publish}:")
-        _list_versions(list_versions(bucket), bucket.current)
+        for name in list_versions(bucket):
+            typer.echo(f"{'*' if name == bucket.current else ' '} {name}")
 
 
-def _list_versions(names: list[str], current: str | None) -> None:
-    for name in names:
-        typer.echo(f"{'*' if name == current else ' '} {name}")
+@app.command()
+def diff(
+    before: Annotated[
+        str | None, typer.Argument(help="a version, its number, or a folder; default: the one before")
+    ] = None,
+    after: Annotated[str | None, typer.Argument(help="default: the current version")] = None,
+    out: Out = None,
+    summary: Summary = None,
+    json_file: Json = None,
+    config: Config = None,
+) -> None:
+    """Show what came, went and changed between two versions, or two output folders, by rule."""
+    from reinschrift.flows.comparing.difference import compare_corpora
+    from reinschrift.flows.comparing.versions import two_versions
+    from reinschrift.flows.face import differences
+    from reinschrift.flows.store.local import Corpus
+
+    _check_folders(summary, json_file)
+    corpus = Corpus(_settings(config, out=out).out)
+    difference = compare_corpora(*two_versions(corpus, before, after))
+    for line in differences.print_lines(difference):
+        typer.echo(line)
+    if summary:
+        _write_text(summary, differences.write_markdown(difference))
+    if json_file:
+        _write_text(json_file, differences.write_json(difference))
+
+
+@app.command()
+@with_settings
+def reproduce(
+    version: Annotated[str, typer.Argument(help="a version, its number, or a folder")],
+    inputs: Inputs = None,
+    *,
+    make: Annotated[
+        bool, typer.Option("--make", help="make it again aside, and compare all bytes")
+    ] = False,
+    config: Config = None,
+    flags: dict[str, Any],
+) -> None:
+    """Say whether this machine would make the same bytes as a version, and why not."""
+    from reinschrift.flows.comparing.reproduction import foretell, make_again
+    from reinschrift.flows.comparing.versions import find_version
+    from reinschrift.flows.store.local import Corpus
+
+    settings = _settings(config, **flags)
+    if make and not inputs:
+        raise typer.BadParameter("--make needs the inputs")
+    folder = find_version(Corpus(settings.out), version)
+    found = foretell(folder, inputs or [], settings)
+    if make:
+        found = _make_again(make_again, folder, inputs or [], settings)
+    for line in found.differences:
+        typer.echo(f"other: {line}")
+    if found.differences:
+        typer.echo(f"{found.version}: this machine {'made' if make else 'would make'} other bytes")
+    elif make:
+        typer.echo(f"{found.version}: made again, the same bytes in every file")
+    else:
+        unseen = "" if found.is_whole else "; name its inputs to have them compared, too"
+        typer.echo(f"{found.version}: this machine would make the same bytes{unseen}")
+    raise typer.Exit(FAILED if found.differences else 0)
+
+
+def _make_again(
+    make_again: Callable[..., Reproduction], folder: Path, inputs: list[str], settings: Settings
+) -> Reproduction:
+    from reinschrift.flows.face.console import ProgressReporter
+    from reinschrift.flows.ports import PoolMapper
+
+    pool = PoolMapper(settings.workers)
+    try:
+        with ProgressReporter(Console(stderr=True)) as reporter:
+            return make_again(folder, inputs, settings, pool, reporter)
+    finally:
+        pool.close()
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise ReinschriftError(f"{error.filename}: {error.strerror}", "check the path") from error
 
 
 @app.command()
@@ -367,13 +470,29 @@ def remove(
 @rules_app.command("check")
 def check_rules(
     packs: Annotated[list[Path], typer.Argument(help="rule packs: TOML files")],
+    sarif: Annotated[Path | None, typer.Option(help="write what is wrong as SARIF")] = None,
 ) -> None:
-    """Try the examples of rule packs."""
+    """Try the examples of rule packs; in a GitHub job what is wrong is annotated, too."""
     from reinschrift.flows.config import read_pack
+    from reinschrift.flows.face.annotations import annotate, in_github, problems_of, write_sarif
 
+    _check_folders(sarif)
+    problems = []
     for path in packs:
-        pack = read_pack(path)
+        try:
+            pack = read_pack(path)
+        except ReinschriftError as error:
+            typer.echo(f"error: {error}", err=True)
+            problems += problems_of(error, path)
+            continue
         typer.echo(f"{path}: {pack.name}: {len(pack.rules)} rules, and all their examples, hold")
+    if in_github():
+        for problem in problems:
+            typer.echo(annotate(problem))
+    if sarif:
+        _write_text(sarif, write_sarif(problems))
+    if problems:
+        raise typer.Exit(ReinschriftError.exit_code)
 
 
 @rules_app.command("suggest")

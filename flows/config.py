@@ -415,7 +415,7 @@ class Settings(BaseSettings):
 
         builtin = builtin_packs() if self.builtin_packs else ()
         return Options(
-            packs=(*builtin, *_user_packs(self.packs)),
+            packs=(*builtin, *user_packs(self.packs)),
             skip=frozenset(self.skip),
             comments=self.comments,
             line_model=self.line_model,
@@ -528,7 +528,8 @@ def _literals(annotation: object) -> Sequence[str]:
     return [arg for arg in get_args(annotation) if isinstance(arg, str)]
 
 
-def _user_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
+def user_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
+    """The packs in files and folders, as they are now. Raises PackError or ConfigError."""
     files: list[Path] = []
     for path in paths:
         if not path.exists():
@@ -537,7 +538,6 @@ def _user_packs(paths: Sequence[Path]) -> tuple[Pack, ...]:
     return tuple(read_pack(file) for file in files)
 
 
-@cache
 def read_pack(file: Path) -> Pack:
     """One of the user's rule packs, its examples tried.
 
@@ -547,10 +547,15 @@ def read_pack(file: Path) -> Pack:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"packs: {file}: can't be read: {error}", "check the file") from error
+    return _parse_proven(text, str(file))
+
+
+@cache  # by the text, for a file may change while a program runs on
+def _parse_proven(text: str, origin: str) -> Pack:
     from reinschrift.transforms.boilerplate.packs import parse_pack
     from reinschrift.transforms.boilerplate.rules import check_examples
 
-    pack = parse_pack(text, str(file))
+    pack = parse_pack(text, origin)
     problems = check_examples(pack)
     if problems:
         raise PackError("\n".join(problems), "fix the pattern, or the example")

@@ -37,7 +37,7 @@ from reinschrift.flows.stages.read import (
 )
 from reinschrift.flows.stages.replay import Replay
 from reinschrift.flows.stages.resolve import resolve
-from reinschrift.flows.store.history import Entry, past_figures, record_version
+from reinschrift.flows.store.history import Entry, past_figures, read_history, record_version
 from reinschrift.flows.store.last_run import (
     LastRun,
     NotRepeatableError,
@@ -229,7 +229,7 @@ def _publish_if_good(
     mapper, reporter, gate, clock = means
     settings, inputs, stages = work.settings, work.inputs, work.stages
     corpus = Corpus(settings.out)
-    fingerprint = _fingerprint(inputs, work.version, removal_keys(read_removals(corpus)))
+    fingerprint = fingerprint_of(inputs, work.version, removal_keys(read_removals(corpus)))
     tag = fingerprint[:TAG_CHARS]
     reporter.begin("publish", len(parts))
     part_calls = [(part, stages, tag, settings) for part in parts]
@@ -314,9 +314,15 @@ def _seal_and_publish(work: Work, fingerprint: str, verdict: Verdict) -> str:
     before = corpus.current_version()
     version = corpus.publish(fingerprint, work.settings.keep_versions)
     if version == before:
-        return version  # unchanged: no version of its own
+        if version in read_history(corpus):
+            return version  # unchanged: no version of its own
+        earlier = [name for name in corpus.versions() if name < version]  # killed before it was noted
+        before = earlier[-1] if earlier else None
     day = datetime.now(UTC).isoformat(timespec="seconds")
-    entry = Entry(version, before, day, _settings_digest(work), verdict.figures)
+    warnings = [one.name for one in verdict.warnings]
+    entry = Entry(
+        version, before, day, _settings_digest(work), verdict.figures, corpus_code_version(), warnings
+    )
     record_version(corpus, entry)
     return version
 
@@ -428,7 +434,7 @@ def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:
         return None
 
 
-def _fingerprint(inputs: Inputs, version: str, removed: list[tuple[str, str]]) -> str:
+def fingerprint_of(inputs: Inputs, version: str, removed: list[tuple[str, str]]) -> str:
     """What the corpus is a function of: inputs, settings, code, removals; not shards or order."""
     facts = f"{inputs.digest} {version} {[(b.source, b.reason) for b in inputs.broken]}"
     if removed:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from reinschrift.flows.config import user_packs
 from reinschrift.flows.readers import Broken, Columns, Page, ReadOptions, read_piece
 from reinschrift.flows.stages.cache import is_whole, seal_stage, set_aside
 from reinschrift.flows.stages.fingerprint import stage_version
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from reinschrift.flows.config import Settings
     from reinschrift.flows.readers import Item
     from reinschrift.flows.sources.inputs import Shard
+    from reinschrift.transforms.boilerplate.packs import Pack
     from reinschrift.transforms.html.extract import Extractor
     from reinschrift.transforms.pipeline.runner import Stage
 
@@ -319,9 +321,14 @@ def ignored_within(stages: list[str], settings: Settings) -> tuple[str, ...]:
     return tuple(f"{source}: {records:,} {reason}" for source, reason, records in rows)
 
 
-@lru_cache(maxsize=4)
 def _context(settings: Settings) -> tuple[Context, str]:
-    """The compiled rules, once for each process, and the version of the read stage."""
+    """The compiled rules, and the version of the read stage."""
+    return _compile(settings, user_packs(settings.packs))
+
+
+@lru_cache(maxsize=4)  # once for each process; the files of packs may change while it lives
+def _compile(settings: Settings, packs: tuple[Pack, ...]) -> tuple[Context, str]:
+    del packs  # part of the options, and of what is remembered
     options = settings.options()
     return Context(options, RuleBook(options.packs)), stage_version(settings, options)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.store.local import explain_os_error
@@ -16,13 +16,19 @@ MAX_ENTRIES = 200
 
 @dataclass(frozen=True)
 class Entry:
-    """A published version: what came before it, when, a digest of its settings, its figures."""
+    """A published version: what came before it, when, a digest of its settings, its figures.
+
+    `code` is the version of the program, `warnings` the names of expectations that warned. Both are
+    empty in what older programs wrote.
+    """
 
     version: str
     previous: str | None
     date: str
     settings: str
     figures: dict[str, Any]
+    code: str = ""
+    warnings: list[str] = field(default_factory=list)
 
 
 def record_version(corpus: Corpus, entry: Entry) -> None:
@@ -37,12 +43,17 @@ def record_version(corpus: Corpus, entry: Entry) -> None:
         raise explain_os_error(error, path) from error
 
 
+def read_history(corpus: Corpus) -> dict[str, Entry]:
+    """Every version that was published, by name, oldest first."""
+    return {entry.version: entry for entry in map(_parse, _lines(corpus)) if entry}
+
+
 def past_figures(corpus: Corpus, settings: str, count: int) -> list[dict[str, Any]]:
     """Figures of the last versions made with the same settings, oldest first.
 
     They are those the current version came after: what was rolled back is no part of the past.
     """
-    entries = {entry.version: entry for entry in map(_parse, _lines(corpus)) if entry}
+    entries = read_history(corpus)
     found: list[dict[str, Any]] = []
     name = corpus.current_version()
     while name in entries and len(found) < count:

@@ -103,6 +103,8 @@ class Corpus:
                 folder.mkdir()
             for left in self.stages.glob("*.part"):
                 shutil.rmtree(left, ignore_errors=True)
+            for left in self.home.glob("*.part"):
+                left.unlink(missing_ok=True)
         except OSError as error:
             raise explain_os_error(error, self.out) from error
         if self.current.exists() and not self.current.is_symlink():
@@ -142,7 +144,10 @@ class Corpus:
             return same
         last = max((int(name.split("-")[0]) for name in self.versions()), default=0)
         name = f"{last + 1:06d}-{_short(fingerprint)}"
+        before = self.current_version()
         try:
+            if before:
+                _share_files(self.staging, self.versions_folder / before)
             _sync_tree(self.staging)
             self.staging.rename(self.versions_folder / name)
             self.point_to(name)
@@ -214,6 +219,29 @@ def same_files(one: Path, other: Path) -> bool:
     if names[0] != names[1]:
         return False
     return all(filecmp.cmp(one / name, other / name, shallow=False) for name in names[0])
+
+
+def _share_files(staging: Path, before: Path) -> None:
+    """Make files that stand in the version before, whatever their name there, links to them."""
+    known: dict[tuple[Path, int], list[Path]] = {}
+    for path in sorted(before.rglob("*.parquet")):
+        known.setdefault((path.parent.relative_to(before), path.stat().st_size), []).append(path)
+    for path in sorted(staging.rglob("*.parquet")):
+        alike = known.get((path.parent.relative_to(staging), path.stat().st_size), [])
+        same = next((one for one in alike if filecmp.cmp(one, path, shallow=False)), None)
+        if same:
+            _link(same, path)
+
+
+def _link(known: Path, path: Path) -> None:
+    """Replace a file by a link to one of the same bytes; it stays where the disk knows no such links."""
+    aside = path.with_suffix(".part")
+    try:
+        aside.hardlink_to(known)
+    except OSError:
+        aside.unlink(missing_ok=True)
+        return
+    aside.rename(path)
 
 
 def _holder(path: Path) -> str:

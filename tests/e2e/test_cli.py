@@ -230,7 +230,9 @@ def test_versions_and_rollback(tmp_path):
     assert reinschrift("rollback", "--out", tmp_path / "out").returncode == 0
     assert file_hashes(tmp_path / "out" / "corpus") == first
     listed = reinschrift("versions", "--out", tmp_path / "out").stdout.splitlines()
-    assert [line[0] for line in listed] == ["*", " "]
+    assert [line[:8] for line in listed if "00000" in line] == ["* 000001", "  000002"]
+    compared = reinschrift("diff", "1", "2", "--out", tmp_path / "out").stdout
+    assert "1 changed" in compared
 
 
 def test_the_same_bytes_with_one_worker_and_two(tmp_path):

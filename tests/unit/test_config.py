@@ -141,3 +141,15 @@ def test_severities_and_thresholds_are_checked(tmp_path, monkeypatch):
         file.write_text(wrong)
         with pytest.raises(ConfigError, match=says):
             load_settings(file)
+
+
+def test_a_pack_that_changes_while_the_program_lives_is_read_again(tmp_path):
+    import reinschrift
+
+    line = "Read the next chapter of this story tomorrow evening."
+    pack = '[pack]\nname = "a"\nwhy = "t"\n[[rule]]\nid = "b"\nkind = "exact"\npattern = {!r}\nwhy = "t"\nremoves = [{!r}]\nkeeps = ["Other text."]\n'
+    file = tmp_path / "a.toml"
+    for target, stays in ((line, False), ("Something else entirely.", True)):
+        file.write_text(pack.format(target, target).replace("'", '"'))
+        page = reinschrift.clean(line, packs=[file], line_model=False)
+        assert (line in page.text) == stays

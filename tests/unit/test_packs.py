@@ -65,7 +65,7 @@ def test_an_unsound_pack_is_refused_with_file_and_line(change, line, says):
 
 def test_examples_that_do_not_hold_are_named():
     pack = parse_pack(RULE.replace('keeps = ["He told', 'keeps = ["Subscribe", "He told'), "mine.toml")
-    assert check_examples(pack) == ["mine.toml: rule 'box' does not keep 'Subscribe'"]
+    assert check_examples(pack) == ["mine.toml:6: rule 'box' does not keep 'Subscribe'"]
 
 
 def test_matching_ignores_bullets_and_white_space_not_case():

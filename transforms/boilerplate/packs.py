@@ -44,6 +44,7 @@ class Rule:
     `needs` are texts of which a line must contain one before a slow regex is tried on it. A rule whose
     `unit` is the sentence drops sentences, not blocks, together with those beside them that match
     `alongside`. For a rule that keeps, `keeps` are the lines it holds, `removes` those it lets go.
+    `place` is the line of the pack's file where it begins, for messages.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Rule:
     until: str | None = None
     max_blocks: int | None = None
     include_start: bool = True
+    place: int = field(default=1, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -234,7 +236,7 @@ class _PackReader:
             seen.add(rule.id)
 
     def rule(self, line: int, raw: dict[str, Any]) -> Rule:
-        known = set(Rule.__dataclass_fields__) | {"pattern"}
+        known = {*Rule.__dataclass_fields__, "pattern"} - {"place"}
         self.check_keys(line, raw, known)
         if "pattern" in raw and "patterns" in raw:
             raise self.error(line, "both 'pattern' and 'patterns'", "keep one of them")
@@ -252,6 +254,7 @@ class _PackReader:
                 "patterns": self.patterns(line, raw),
                 "removes": self.examples(line, raw, "removes"),
                 "keeps": self.examples(line, raw, "keeps"),
+                "place": line,
             }
         )
         self.check_choices(line, rule)

@@ -433,7 +433,7 @@ def check_examples(pack: Pack) -> list[str]:
 def _failures(pack: Pack, rule: Rule) -> list[str]:
     alone = Pack(name=pack.name, why=pack.why, origin=pack.origin, rules=(rule,))
     book = RuleBook((alone,))
-    where = f"{pack.origin}: rule {rule.id!r}"
+    where = f"{pack.origin}:{rule.place}: rule {rule.id!r}"
     if rule.action == "keep":
         return _keep_failures(book, where, rule)
     pairs = [example if isinstance(example, tuple) else (example, None) for example in rule.removes]
