@@ -105,7 +105,7 @@ def judge_folders(table: Table, paths: list[str]) -> Observation:
     """Each row lies in the folder of its language."""
     wrong: list[dict[str, Any]] = []
     for path in paths:
-        folder = Path(path).parent.name.partition("=")[2]
+        folder = Path(path).parent.name
         rows = pl.scan_parquet(path, hive_partitioning=False)
         others = rows.filter(pl.col("language").ne_missing(folder)).group_by("language").agg(pl.len())
         for language, count in others.collect().rows():

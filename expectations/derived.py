@@ -267,7 +267,7 @@ def metrics_count_the_tables(tables: Tables) -> Measure:
 
 def documents_were_measured(tables: Tables) -> Measure:
     """Every document has its signals and flags."""
-    columns = ["quality_flags", "gopher_word_count"]
+    columns = ["quality_flags", "signals"]
     wrong = pl.any_horizontal(pl.col(columns).is_null())
     return none_of(tables.documents.filter(wrong).select("id", "source", *columns))
 
@@ -284,7 +284,8 @@ def flags_follow_signals(tables: Tables) -> Measure:
         [pl.when(_fails(rule)).then(pl.lit(rule.name)) for rule in rules]
     ).list.drop_nulls()
     wrong = pl.col("quality_flags") != failed
-    return none_of(tables.documents.filter(wrong).select("id", "source", "quality_flags", by=failed))
+    found = tables.documents.unnest("signals").filter(wrong)
+    return none_of(found.select("id", "source", "quality_flags", by=failed))
 
 
 def _fails(rule: Rule) -> pl.Expr:
@@ -381,14 +382,14 @@ DERIVED = (
         "documents.measured",
         "every document has its signals and flags",
         documents_were_measured,
-        ("documents.quality_flags", "documents.gopher_word_count"),
+        ("documents.quality_flags", "documents.signals"),
         applies=_is_measured,
     ),
     Law(
         "documents.flags-of-signals",
         "quality_flags are the rules that the signals fail",
         flags_follow_signals,
-        ("documents.quality_flags", *(f"documents.{rule.column}" for rule in RULES)),
+        ("documents.quality_flags", "documents.signals"),
         applies=lambda settings: _is_measured(settings) and "quality_profile" in settings,
     ),
     Law(

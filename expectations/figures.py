@@ -58,7 +58,7 @@ def _of_documents(documents: pl.LazyFrame) -> Figures:
     share, words = pl.col("rps_doc_stop_word_fraction"), pl.col("n_words")
     is_measured = share.is_not_null() & (words >= MIN_WORDS)
     signals = [signal.name for signal in SIGNALS]
-    found = documents.select(
+    found = documents.unnest("signals").select(
         pl.len().alias("documents"),
         chars=pl.col("n_chars").cast(pl.Int64).sum(),
         words=words.cast(pl.Int64).sum(),

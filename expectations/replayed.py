@@ -16,7 +16,7 @@ import polars as pl
 
 from reinschrift.expectations.measuring import MAX_EXAMPLES, Tables
 from reinschrift.expectations.verdict import Observation
-from reinschrift.transforms.contracts import ACTIONS_TAKEN, DOCUMENTS, PAGES
+from reinschrift.transforms.contracts import ACTIONS_TAKEN, DOCUMENTS, PAGES, with_times
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +59,7 @@ def judge_replay(tables: Tables, folder: Path) -> Iterator[Observation]:
     if failed.exists():
         yield _unread(wanted, failed.read_text(encoding="utf-8"))
         return
-    pages = pl.read_parquet(folder / SAMPLE)
+    pages = with_times(pl.read_parquet(folder / SAMPLE))
     yield _unread(wanted.join(pages, on="document_id", how="anti"), None)
     ids = pages["document_id"].implode()
     documents = _rows_of(tables.documents.filter(pl.col("id").is_in(ids)), "id")

@@ -50,21 +50,23 @@ class RowLaw:
 def row_laws(table: Table) -> Iterator[RowLaw]:
     """Everything the contract says of single rows of a table."""
     for column in table.columns:
-        for rule, what, broken in _column_rules(column):
+        for rule, what, broken in _column_rules(column, pl.col(column.name)):
             yield RowLaw(table.name, f"{table.name}.{column.name}.{rule}", what, broken)
+        for one in column.fields:
+            for rule, what, broken in _column_rules(one, pl.col(column.name).struct.field(one.name)):
+                yield RowLaw(table.name, f"{table.name}.{one.name}.{rule}", what, broken)
     for invariant in table.invariants:
         yield RowLaw(table.name, f"{table.name}.{invariant.name}", invariant.what, invariant.broken)
 
 
-def _column_rules(column: Column) -> Iterator[tuple[str, str, pl.Expr]]:
-    value = pl.col(column.name)
+def _column_rules(column: Column, value: pl.Expr) -> Iterator[tuple[str, str, pl.Expr]]:
     if not column.nullable:
         yield "not-null", f"{column.name} is never null", value.is_null()
     if column.allowed:
         known = ", ".join(column.allowed) if len(column.allowed) < 20 else "the known codes"
         yield "values", f"{column.name} is one of {known}", ~value.is_in(column.allowed)
     if column.low is not None or column.high is not None:
-        yield "range", f"{column.name} is {_bounds(column)}", _outside(column)
+        yield "range", f"{column.name} is {_bounds(column)}", _outside(column, value)
 
 
 def _bounds(column: Column) -> str:
@@ -73,8 +75,8 @@ def _bounds(column: Column) -> str:
     return f"between {column.low:g} and {column.high:g}"
 
 
-def _outside(column: Column) -> pl.Expr:
-    value = pl.col(column.name).cast(pl.Float64)
+def _outside(column: Column, given: pl.Expr) -> pl.Expr:
+    value = given.cast(pl.Float64)
     slack = 1e-6  # shares are rounded
     too_low = value < column.low - slack if column.low is not None else pl.lit(value=False)
     too_high = value > column.high + slack if column.high is not None else pl.lit(value=False)

@@ -37,6 +37,7 @@ from reinschrift.flows.stages.read import (
 )
 from reinschrift.flows.stages.replay import Replay
 from reinschrift.flows.stages.resolve import resolve
+from reinschrift.flows.store.companions import write_companions
 from reinschrift.flows.store.history import Entry, past_figures, read_history, record_version
 from reinschrift.flows.store.last_run import (
     LastRun,
@@ -304,6 +305,7 @@ def _seal_and_publish(work: Work, fingerprint: str, verdict: Verdict) -> str:
     """Write the manifest beside the tables, switch, and remember the figures."""
     corpus = Corpus(work.settings.out)
     figures = {name: value for name, value in verdict.figures.items() if name != "inputs"}
+    write_companions(corpus.staging, figures, _kept(work))
     manifest = compose_manifest(
         corpus.staging, work.inputs.digest, _kept(work), corpus_code_version(), figures
     )

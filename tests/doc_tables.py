@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from reinschrift.flows.config import Settings
+from reinschrift.flows.store.companions import type_name
 from reinschrift.transforms.contracts import PUBLISHED, Table
 from reinschrift.transforms.steps import SKIPPABLE, STEPS
 
@@ -54,7 +55,7 @@ def function_name(function: Any) -> str:
 
 def columns_table(table: Table) -> str:
     """Every column of a published table."""
-    rows = [(f"`{c.name}`", str(c.dtype), "yes" if c.nullable else "", c.meaning) for c in table.columns]
+    rows = [(f"`{c.name}`", type_name(c), "yes" if c.nullable else "", c.meaning) for c in table.columns]
     return table_of(("column", "type", "null", "meaning"), rows)
 
 

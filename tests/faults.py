@@ -76,8 +76,9 @@ def _twice(frame: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([frame, frame.head(1)])
 
 
-def _signals(frame: pl.DataFrame) -> list[str]:
-    return [name for name in frame.columns if name.startswith(("gopher_", "c4_", "fineweb_", "rps_"))]
+def _signal(**columns: pl.Expr) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Signals get other values."""
+    return lambda f: f.with_columns(pl.col("signals").struct.with_fields(**columns))
 
 
 IS_DROP, IS_EDIT = pl.col("action") == "drop", pl.col("action") == "edit"
@@ -108,9 +109,9 @@ DOCUMENT_FAULTS = (
     Fault("documents", "a wrong site", _set(site=pl.lit("pack:other"))),
     Fault("documents", "all titles null", lambda f: _null("title")(f) if f["title"].count() else f),
     Fault("documents", "titles of others", _set(title=pl.lit("A title"))),
-    Fault("documents", "all signals null", lambda f: _null(*_signals(f))(f)),
-    Fault("documents", "all signals and flags null", lambda f: _null("quality_flags", *_signals(f))(f)),
-    Fault("documents", "a share beyond 1", _set(gopher_alpha_word_fraction=pl.lit(1.5))),
+    Fault("documents", "all signals null", _null("signals")),
+    Fault("documents", "all signals and flags null", _null("quality_flags", "signals")),
+    Fault("documents", "a share beyond 1", _signal(gopher_alpha_word_fraction=pl.lit(1.5, pl.Float32))),
     Fault("documents", "flags that the signals do not fail", _set(quality_flags=pl.lit(["gopher_word_count"]))),
     Fault("documents", "wrong n_words", _set(n_words=pl.col("n_words") + 1)),
     Fault("documents", "wrong n_chars", _set(n_chars=pl.col("n_chars") + 1)),

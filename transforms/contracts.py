@@ -6,7 +6,7 @@ this. Published tables lie in OUT/corpus/<name>/. The staged ones pass between t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -37,7 +37,8 @@ SPANS = pl.List(
 class Column:
     """One column: its type, what it means, whether it may be null, and which values it may have.
 
-    `values`: all there are, or a function that gives them; `low`, `high`: bounds, inclusive.
+    `values`: all there are, or a function that gives them; `low`, `high`: bounds, inclusive. `fields`:
+    those of a struct.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Column:
     values: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
     low: float | None = None
     high: float | None = None
+    fields: tuple[Column, ...] = ()
 
     @property
     def allowed(self) -> tuple[str, ...]:
@@ -353,12 +355,38 @@ def _signal_column(name: str, dtype: pl.DataType, meaning: str) -> Column:
     return Column(name, dtype, meaning, nullable=True, low=0, high=high)
 
 
+SIGNAL_COLUMNS = tuple(_signal_column(one.name, one.dtype, one.meaning) for one in SIGNALS)
+
+
+def _signal(name: str) -> pl.Expr:
+    return pl.col("signals").struct.field(name)
+
+
+# Text in the read stage, where it is kept as found; types that tools know in what is published.
+_TIMES = {"fetched_at": pl.Datetime("us", "UTC"), "date": pl.Date()}
+
+
+def with_times(pages: pl.DataFrame) -> pl.DataFrame:
+    """PAGES with `fetched_at` and `date` as DOCUMENTS has them."""
+    return pages.with_columns(
+        pl.col("fetched_at").str.to_datetime("%Y-%m-%dT%H:%M:%SZ", time_zone="UTC", time_unit="us"),
+        pl.col("date").str.to_date("%Y-%m-%d"),
+    )
+
+
+def _published_fact(column: Column) -> Column:
+    meanings = {"fetched_at": "when it was fetched, as the input says", "date": "day of publication"}
+    if column.name not in _TIMES:
+        return column
+    return replace(column, dtype=_TIMES[column.name], meaning=meanings[column.name])
+
+
 DOCUMENTS = Table(
     "documents",
     "one row a page that has any text left",
     (
         Column("id", pl.String, "stable id: a hash of source and record"),
-        *_PAGE_FACTS,
+        *map(_published_fact, _PAGE_FACTS),
         *_PAGE_LANGUAGES,
         Column("duplicate_of", pl.String, "mode mark: documents.id of the page it repeats", True),
         Column("duplicate_cluster", pl.String, "documents.id of the first of its cluster", True),
@@ -371,7 +399,13 @@ DOCUMENTS = Table(
         Column("n_sentences", pl.UInt32, "rows of this document in sentences"),
         Column("n_blocks_read", pl.UInt32, "non-blank blocks read"),
         Column("n_chars_read", pl.UInt32, "code points read, in non-blank blocks"),
-        *(_signal_column(signal.name, signal.dtype, signal.meaning) for signal in SIGNALS),
+        Column(
+            "signals",
+            pl.Struct({column.name: column.dtype for column in SIGNAL_COLUMNS}),
+            "quality signals, by their published names; null: not measured",
+            nullable=True,
+            fields=SIGNAL_COLUMNS,
+        ),
         Column("quality_flags", pl.List(pl.String), "rules of quality_profile it fails", nullable=True),
     ),
     key=("id",),
@@ -455,8 +489,8 @@ DOCUMENTS = Table(
             "signals-present",
             "a document that was measured has every signal of any language",
             pl.col("quality_flags").is_not_null()
-            & pl.any_horizontal(pl.col(_OF_EVERY_LANGUAGE).is_null()),
-            {"gopher_word_count": pl.lit(None, pl.UInt32)},
+            & pl.any_horizontal(*(_signal(name).is_null() for name in _OF_EVERY_LANGUAGE)),
+            {"signals": pl.col("signals").struct.with_fields(gopher_word_count=pl.lit(None, pl.UInt32))},
         ),
         Invariant(
             "flags-known",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
 MAX_ANNOTATIONS = 10  # of a kind in a step; GitHub shows no more
 SARIF_VERSION = "2.1.0"
-_PLACE = re.compile(r"(?P<file>[^\n]+?):(?P<line>\d+): (?P<what>[^\n]+)")
 
 
 @dataclass(frozen=True)
@@ -35,9 +33,12 @@ class PackProblem:
 def problems_of(error: ReinschriftError, path: Path) -> list[PackProblem]:
     """The problems that an error about a pack names; one on its first line where it names no line."""
     remedy = f" ({error.remedy})" if error.remedy else ""
-    found = [_PLACE.fullmatch(line) for line in error.message.splitlines()]
-    placed = [PackProblem(one["file"], int(one["line"]), one["what"] + remedy) for one in found if one]
-    return placed or [PackProblem(str(path), 1, error.message + remedy)]
+    problems = []
+    for line in error.message.splitlines():
+        number, _, what = line.removeprefix(f"{path}:").partition(": ")
+        if number.isdecimal():
+            problems.append(PackProblem(str(path), int(number), what + remedy))
+    return problems or [PackProblem(str(path), 1, error.message + remedy)]
 
 
 def in_github() -> bool:

@@ -22,8 +22,11 @@ from reinschrift.transforms.contracts import (
     PAGES,
     QUARANTINE,
     SENTENCES,
+    SIGNAL_COLUMNS,
+    UNDETERMINED,
     UNITS,
     Table,
+    with_times,
 )
 from reinschrift.transforms.pipeline.counting import count_rules
 from reinschrift.transforms.pipeline.quality import join_texts
@@ -234,20 +237,22 @@ def _rows_of(corpus: Corpus, stages: list[str], index: pl.DataFrame, table: Tabl
 def _documents(pages: pl.DataFrame, kept: pl.DataFrame, settings: Settings) -> pl.DataFrame:
     """One row a page that has text left: its kept blocks, one a line, and what they measure."""
     texts = join_texts(kept, "page_no", asides=settings.comments == "auto")
-    documents = pages.join(texts, on="page_no", maintain_order="left").rename({"document_id": "id"})
+    documents = with_times(pages.join(texts, on="page_no", maintain_order="left"))
+    documents = documents.rename({"document_id": "id"})
     if settings.quality == "off" or "quality" in settings.skip:
         text = pl.col("text")
         return documents.with_columns(
             n_chars=text.str.len_chars(), n_words=text.str.count_matches(r"\S+")
         )
     measured = measure_documents(documents)
-    return measured.with_columns(quality_flags=quality_flags(settings.profiles))
+    signals = pl.struct(column.name for column in SIGNAL_COLUMNS)
+    return measured.with_columns(signals=signals, quality_flags=quality_flags(settings.profiles))
 
 
 def _write_by_language(frame: pl.DataFrame, table: Table, staging: Path, name: str) -> None:
-    """One file a language, in Hive folders."""
+    """One file a language, in folders named by it: not `language=…`, for the column is in the files."""
     for (language,), rows in frame.group_by("language", maintain_order=True):
-        write_table(rows, table, staging / table.name / f"language={language}" / name)
+        write_table(rows, table, staging / table.name / str(language) / name)
 
 
 def _count_published(
@@ -303,7 +308,7 @@ def finish_tables(
     for table in (DOCUMENTS, SENTENCES, LEDGER):
         folder = corpus.staging / table.name
         if not folder.is_dir():
-            place = folder / "language=und" if table.partition_by else folder
+            place = folder / UNDETERMINED if table.partition_by else folder
             write_table(table.empty(), table, place / name)
     return metrics
 

@@ -27,6 +27,10 @@ LIBRARIES = (
     "sentencex", "trafilatura",
 )  # fmt: skip
 
+# What writes the files of a corpus.
+CORPUS_MODULES = (
+    "flows.stages.read", "flows.stages.resolve", "flows.stages.assemble", "flows.store.companions",
+)  # fmt: skip
 
 PACKAGE = Path(__file__).parents[2]
 _IMPORT = re.compile(
@@ -101,7 +105,7 @@ def kept_settings(settings: Settings, options: Options) -> dict[str, Any]:
 
 def corpus_code_version() -> str:
     """The version of all code that a corpus depends on."""
-    return code_version("flows.stages.read", "flows.stages.resolve", "flows.stages.assemble")
+    return code_version(*CORPUS_MODULES)
 
 
 def settings_version(settings: Settings, options: Options) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -13,12 +14,18 @@ from reinschrift.transforms.contracts import PUBLISHED, Table
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
+    from reinschrift.transforms.contracts import Column
+
 ROW_GROUP_ROWS = 100_000
 ZSTD_LEVEL = 3
 
 
 def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
     """Write one file of a table: pinned schema, zstd, full statistics, the contract as metadata.
+
+    Published ones tell Arrow what each column means; staged ones have types that Arrow lacks.
 
     Raises OutputError naming the file; a half-written one never keeps the name.
     """
@@ -27,21 +34,42 @@ def write_table(frame: pl.DataFrame, table: Table, path: Path) -> None:
         "reinschrift.grain": table.grain,
         "reinschrift.columns": json.dumps({c.name: c.meaning for c in table.columns}),
     }
+    conformed = table.conform(frame)
     aside = path.with_suffix(".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One chunk and a set size of row groups: else the bytes depend on the number of threads.
-        table.conform(frame).rechunk().write_parquet(
+        conformed.rechunk().write_parquet(
             aside,
             compression="zstd",
             compression_level=ZSTD_LEVEL,
             statistics="full",
             row_group_size=ROW_GROUP_ROWS,
             metadata=about,
+            arrow_schema=arrow_schema(table) if table in PUBLISHED else None,
         )
         aside.rename(path)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise explain_os_error(error, path) from error
+
+
+@cache
+def arrow_schema(table: Table) -> pa.Schema:
+    """The columns as Arrow fields: non-null where the contract says so, with their meaning."""
+    import pyarrow as pa
+
+    plain = table.empty().to_arrow().schema
+    return pa.schema([_field(plain.field(column.name), column) for column in table.columns])
+
+
+def _field(plain: pa.Field, column: Column) -> pa.Field:
+    import pyarrow as pa
+
+    about = plain.with_metadata({"description": column.meaning}).with_nullable(column.nullable)
+    if not column.fields:
+        return about
+    inner = [_field(plain.type.field(one.name), one) for one in column.fields]
+    return about.with_type(pa.struct(inner))
 
 
 def read_table(corpus: Path, table: Table) -> pl.LazyFrame:

@@ -39,13 +39,13 @@ PAGES = {"a.txt": f"{SHARED}\nKurz.\nSkip to content", "b.txt": f"{PROSE}\n{SHAR
 def test_documents_are_marked(tmp_path: Path) -> None:
     documents = corpus(tmp_path, PAGES)["documents"]
     assert documents["quality_flags"].to_list() == [["gopher_word_count"], []]
-    assert documents["gopher_stop_word_count"].to_list() == [2, 8]
+    assert documents.unnest("signals")["gopher_stop_word_count"].to_list() == [2, 8]
 
 
 def test_nothing_is_measured_where_quality_is_off(tmp_path: Path) -> None:
     documents = corpus(tmp_path, PAGES, quality="off")["documents"]
     assert documents["quality_flags"].null_count() == documents.height == 2
-    assert documents["gopher_word_count"].null_count() == 2
+    assert documents["signals"].null_count() == 2
     assert documents["n_words"].to_list() == [15, 66]
 
 

@@ -65,13 +65,17 @@ def test_unchanged_files_are_shared_and_survive_the_oldest(tmp_path, pages):
     second = _published(tmp_path, pages, min_repeat_chars=26, keep_versions=2)
     found = describe_versions(Corpus(tmp_path / "out"))
     assert found[1].shared > found[1].size / 2
-    hashes = file_hashes(tmp_path / "out" / "corpus")
+    hashes = _of_tables(tmp_path / "out" / "corpus")
     for chars in (27, 28):
         _published(tmp_path, pages, min_repeat_chars=chars, keep_versions=2)
     corpus = Corpus(tmp_path / "out")
     assert second not in corpus.versions()
-    left = file_hashes(corpus.current)
-    assert sorted(left.values()) == sorted(hashes.values())
+    assert _of_tables(corpus.current) == hashes
+
+
+def _of_tables(corpus):
+    """Hashes of the tables' files; the card names the settings."""
+    return sorted(found for path, found in file_hashes(corpus).items() if path.endswith(".parquet"))
 
 
 def test_a_difference_names_rule_line_and_site(tmp_path, pages):

@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 
 from reinschrift.flows.config import Settings, affecting, load_settings
-from reinschrift.flows.stages.fingerprint import import_closure, settings_version, stage_version
+from reinschrift.flows.stages.fingerprint import (
+    CORPUS_MODULES,
+    import_closure,
+    settings_version,
+    stage_version,
+)
 
 REPOSITORY = Path(__file__).parents[2]
-STAGES = ("flows.stages.read", "flows.stages.resolve", "flows.stages.assemble")
 OTHER = {
     "skip": ("privacy",), "comments": "drop", "builtin_packs": False, "line_model": False,
     "profile": "recall", "threshold": 0.3, "extractor": "none", "min_repeat_chars": 30,
@@ -70,7 +74,7 @@ def test_the_order_of_names_does_not_matter():
 
 
 def test_what_is_shown_is_no_part_of_what_is_read():
-    closure = import_closure(*STAGES)
+    closure = import_closure(*CORPUS_MODULES)
     assert not {name for name in closure if name.startswith(("flows.face", "flows.cli", "expectations"))}
     assert not {"flows.run", "flows.serving", "flows.orchestrate"} & closure
 
@@ -93,5 +97,5 @@ def test_all_code_that_runs_is_in_the_closure(tmp_path):
         "flows.run", "flows.ports", "flows.workers.gate", "expectations", "flows.store.bucket",
         "flows.stages.replay", "flows.store.history",
     )  # fmt: skip
-    missing = {name for name in ran - import_closure(*STAGES) if not name.startswith(around)}
+    missing = {name for name in ran - import_closure(*CORPUS_MODULES) if not name.startswith(around)}
     assert not missing

@@ -98,19 +98,23 @@ COLUMN_RULES = [law.name for laws in ROW_LAWS.values() for law in laws if law.na
 
 @pytest.mark.parametrize("table", PUBLISHED, ids=lambda table: table.name)
 def test_every_rule_of_a_column_is_named_when_it_is_broken(sound, table):
-    """Nulls, values and ranges, one by one, on the table alone."""
+    """Nulls, values and ranges, one by one, on the table alone; fields of a struct, too."""
     frame = read_corpus(sound)[table.name]
     for law in ROW_LAWS[table.name]:
         column, _, rule = law.name.removeprefix(f"{table.name}.").partition(".")
         if rule not in ("not-null", "values", "range"):
             continue
-        dtype = table.schema[column]
+        fields = {one.name: (whole, one.dtype) for whole in table.columns for one in whole.fields}
+        whole, dtype = fields.get(column, (None, table.schema.get(column)))
         wrong = {"not-null": pl.lit(None, dtype), "values": pl.lit("x-no"), "range": pl.lit(-1.5)}[rule]
         if rule == "range" and not dtype.is_float():
             wrong = pl.lit(-1) if dtype.is_signed_integer() else None
         if wrong is None:  # an unsigned column can't hold what would break it
             continue
-        broken = frame.with_columns(wrong.cast(dtype).alias(column)).select(law.broken.sum()).item()
+        changed = wrong.cast(dtype).alias(column)
+        if whole:
+            changed = pl.col(whole.name).struct.with_fields(changed)
+        broken = frame.with_columns(changed).select(law.broken.sum()).item()
         assert broken == frame.height, law.name
 
 
