@@ -51,6 +51,7 @@ Publish = Annotated[str | None, typer.Option(help="a store to publish to as well
 Junit = Annotated[Path | None, typer.Option(help="write the gate's verdict as JUnit XML")]
 Summary = Annotated[Path | None, typer.Option(help="write a Markdown summary")]
 Json = Annotated[Path | None, typer.Option("--json", help="write all of it as JSON")]
+Page = Annotated[Path | None, typer.Option("--report", help="write a report to look at: one HTML page")]
 PANELS = {
     "read": "Settings: what is read and what is kept of a page",
     "resolve": "Settings: repeats, templates, quality, files",
@@ -185,6 +186,7 @@ def run(
     junit: Junit = None,
     summary: Summary = None,
     json_file: Json = None,
+    page: Page = None,
     flags: dict[str, Any],
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
@@ -192,7 +194,7 @@ def run(
     from reinschrift.flows.ports import PoolMapper
     from reinschrift.flows.run import run_plan
 
-    _check_folders(junit, summary, json_file)
+    _check_folders(junit, summary, json_file, page)
     settings = _settings(config, **flags)
     pool = PoolMapper(settings.workers)
     try:
@@ -200,7 +202,37 @@ def run(
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     finally:
         pool.close()
+    if page:
+        _write_page(report.result, settings, page)
     _finish(report, junit, summary, json_file)
+
+
+def _write_page(result: Result, settings: Settings, path: Path) -> None:
+    """The report of a run: of the version it published, or else of the one that was refused."""
+    from reinschrift.flows.reporting.facts import gather_facts
+    from reinschrift.flows.reporting.render import render_report
+    from reinschrift.flows.store.local import Corpus
+
+    corpus = Corpus(settings.out)
+    folder = corpus.current.resolve() if result.version else corpus.staging
+    _write_text(path, render_report(gather_facts(folder, corpus, result)))
+
+
+@app.command("report")
+def show_report_page(
+    page: Annotated[Path, typer.Argument(help="the HTML file to write")] = Path("report.html"),
+    out: Out = None,
+    config: Config = None,
+) -> None:
+    """Judge the published corpus again, and write a report to look at: one HTML page, offline."""
+    from reinschrift.flows.checking import check_corpus
+
+    _check_folders(page)
+    settings = _settings(config, out=out)
+    result = check_corpus(settings.out, settings)
+    _write_page(result, settings, page)
+    typer.echo(f"{result.headline}; wrote {page}")
+    raise typer.Exit(0 if result.is_good else FAILED)
 
 
 @app.command()
@@ -236,7 +268,8 @@ def explain(
     config: Config = None,
 ) -> None:
     """Show a page with what was struck out, and by which rule."""
-    from reinschrift.flows.face.explain import explain_page, print_page, render_pages
+    from reinschrift.flows.face.explain import explain_page, print_page
+    from reinschrift.flows.reporting.explained import render_pages
     from reinschrift.flows.store.tables import resolve_corpus
 
     _check_folders(html)
@@ -295,7 +328,7 @@ def versions(
 ) -> None:
     """List the published versions, the current one marked; then those in the store."""
     from reinschrift.flows.comparing.versions import describe_versions
-    from reinschrift.flows.face.console import show_versions
+    from reinschrift.flows.face.version_list import show_versions
     from reinschrift.flows.store.local import Corpus
 
     _check_folders(json_file)
@@ -304,7 +337,8 @@ def versions(
     if not settings.publish:
         corpus.require()
     found = describe_versions(corpus)
-    show_versions(found, Console())
+    if found or not settings.publish:
+        show_versions(found, Console())
     if json_file:
         _write_text(json_file, json.dumps([asdict(one) for one in found], indent=1) + "\n")
     if settings.publish:

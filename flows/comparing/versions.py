@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from reinschrift.flows.store.history import read_history
 from reinschrift.flows.store.local import Corpus, OutputError
-from reinschrift.flows.store.tables import resolve_corpus
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from reinschrift.flows.store.history import Entry
 
 UNKNOWN = "unknown"
@@ -91,8 +89,10 @@ def find_version(corpus: Corpus, name: str) -> Path:
     found = [one for one in names if one == name or one.startswith(number)]
     if found:
         return corpus.versions_folder / found[-1]
-    path = corpus.out.__class__(name)
+    path = Path(name)
     if path.is_dir():
+        from reinschrift.flows.store.tables import resolve_corpus
+
         return resolve_corpus(path)
     raise OutputError(
         f"{corpus.out}: no version {name}, nor is there such a folder",

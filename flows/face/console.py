@@ -15,17 +15,15 @@ from rich.table import Table
 from reinschrift.expectations.report import describe_failures, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
     from typing import Self
 
     from rich.console import Console
     from rich.progress import TaskID
 
-    from reinschrift.flows.comparing.versions import Version
     from reinschrift.flows.run import Report
 
 LINES_PER_STAGE = 10
-WIDE = 160  # columns of what is no terminal
 
 
 class ProgressReporter:
@@ -159,22 +157,3 @@ def _closing_table(report: Report) -> Table:
     split = ", ".join(f"{name} {lap:.1f}" for name, lap in report.seconds.items() if lap >= 0.1)
     table.caption = f"{filesize.decimal(report.bytes_read)} in {seconds:.1f} s ({split})"
     return table
-
-
-def show_versions(versions: Sequence[Version], console: Console) -> None:
-    """A row a version, the current one marked."""
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("version", "published", "documents", "characters", "size", "why", "verdict"):
-        is_number = name in ("documents", "characters", "size")
-        is_text = name in ("why", "verdict")
-        table.add_column(
-            name, justify="right" if is_number else "left", overflow="fold", no_wrap=not is_text
-        )
-    for one in versions:
-        counts = ["" if count is None else f"{count:,}" for count in (one.documents, one.chars)]
-        mark = "*" if one.is_current else " "
-        date = one.date.replace("T", " ")[:16]
-        row = (f"{mark} {one.name}", date, *counts, filesize.decimal(one.size), one.why, one.verdict)
-        table.add_row(*map(printable, row))
-    width = console.width if console.is_terminal else max(console.width, WIDE)
-    console.print(table, highlight=False, markup=False, width=width)

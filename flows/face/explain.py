@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import jinja2
 import polars as pl
 from rich.text import Text
 
@@ -22,6 +21,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+FACTS = (
+    "title", "url", "author", "date", "language", "page_type", "confidence", "n_chars", "n_chars_read",
+)  # fmt: skip
 _NAMES = ("source", "record_id", "url")
 SHOWN_NAMES = 5
 MAX_NAMES = 2_000  # that are compared letter by letter
@@ -33,22 +35,25 @@ class UnknownPageError(ReinschriftError):
 
 @dataclass(frozen=True)
 class Passage:
-    """One kept or struck-out piece of a page, and why."""
+    """One kept or struck-out piece of a page, and why; what was dropped has the step that did it."""
 
     block: int | None
     text: str
     is_kept: bool
     note: str
     kind: str = ""
+    step: str = ""
+    probability: float | None = None
 
 
 @dataclass(frozen=True)
 class Explained:
-    """A page in the order it was read."""
+    """A page in the order it was read; `facts`: those of its document, empty where nothing is left."""
 
     document_id: str
     source: str
     passages: list[Passage]
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def explain_page(corpus: Path, name: str) -> list[Explained]:
@@ -110,7 +115,8 @@ def _explain(corpus: Path, document_id: str) -> Explained:
     for row in ledger.iter_rows(named=True):
         rows += _gone_whole(row) if row["spans"] else [_gone(row)]
     rows.sort(key=lambda row: row[0])
-    return Explained(document_id, str(source), [passage for _, passage in rows])
+    facts = names.select(FACTS).row(0, named=True) if names.height else {}
+    return Explained(document_id, str(source), [passage for _, passage in rows], facts)
 
 
 _Place = tuple[int, int, int]
@@ -121,7 +127,7 @@ def _kept(row: dict[str, object]) -> tuple[_Place, Passage]:
     return place, Passage(place[0], _visible(row["text"]), True, "", str(row["kind"]))
 
 
-def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
+def _gone(row: dict[str, Any]) -> tuple[_Place, Passage]:
     place = (_number(row["block"]), _number(row["sentence"]), 0)
     note = f"{row['step']}: {row['rule']}"
     if row["kept_at"]:
@@ -139,7 +145,9 @@ def _gone(row: dict[str, object]) -> tuple[_Place, Passage]:
         note = f"edited by {note}, was"
     if row["action"] == "note" and row["block"] is not None:
         return place, Passage(place[0], "", False, f"kept by {note}")
-    return place, Passage(place[0], _visible(row["before"]), False, note)
+    return place, Passage(
+        place[0], _visible(row["before"]), False, note, "", str(row["step"]), row["probability"]
+    )
 
 
 def _gone_whole(row: dict[str, Any]) -> list[tuple[_Place, Passage]]:
@@ -148,7 +156,10 @@ def _gone_whole(row: dict[str, Any]) -> list[tuple[_Place, Passage]]:
     lines = str(row["before"]).split("\n")
     notes = [f"page dropped by {page.note}", *[str(row["rule"])] * len(lines)]
     return [
-        ((span["block"], span["sentence"], 0), Passage(span["block"], _visible(line), False, note))
+        (
+            (span["block"], span["sentence"], 0),
+            Passage(span["block"], _visible(line), False, note, "", page.step),
+        )
         for span, line, note in zip(row["spans"], lines, notes, strict=False)
     ]
 
@@ -169,28 +180,5 @@ def print_page(page: Explained, console: Console) -> None:
         if passage.is_kept:
             text = Text(passage.text, style="italic" if passage.kind == "comment" else "")
         else:
-            text = Text.assemble((passage.text, "strike dim"), "  ", (f"◂ {passage.note}", "yellow"))
+            text = Text.assemble((passage.text, "strike dim"), "  ", (f"◂ {passage.note}", "dim"))
         console.print(text, soft_wrap=True)
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>{{ pages[0].source }}</title>
-<style>
-body { font: 16px/1.5 Georgia, serif; max-width: 50rem; margin: 2rem auto; padding: 0 1rem; }
-h1 { font: bold 1rem monospace; } p { margin: .4rem 0; }
-del { color: #888; } small { font: .75rem monospace; color: #a60; margin-left: .5rem; }
-.comment { font-style: italic; } .heading { font-weight: bold; } .code { font-family: monospace; }
-</style>
-{% for page in pages %}<h1>{{ page.source }} [{{ page.document_id }}]</h1>
-{% for passage in page.passages %}{% if passage.is_kept -%}
-<p class="{{ passage.kind }}">{{ passage.text }}</p>
-{% else -%}
-<p><del>{{ passage.text }}</del><small>{{ passage.note }}</small></p>
-{% endif %}{% endfor %}{% endfor %}</html>
-"""
-
-
-def render_pages(pages: list[Explained]) -> str:
-    """The pages as one self-contained HTML page."""
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.from_string(_PAGE).render(pages=pages)

@@ -100,9 +100,9 @@ def upload_version(bucket: Bucket, folder: Path, fingerprint: str, keep: int, re
     Raises StoreError where that fails; then the manifest is as it was.
     """
     with _explained(bucket.address, "the upload failed", "the local version stands; run again"):
-        tables = describe_tables(folder)
+        content = {"tables": describe_tables(folder), "beside": _describe_companions(folder)}
         there = _objects(bucket)
-        name, manifest = _choose_name(bucket, there, folder.name, fingerprint, tables)
+        name, manifest = _choose_name(bucket, there, folder.name, fingerprint, content)
         sizes = _sizes(manifest, name)
         missing = [p for p, size in sizes.items() if _size(there, name, p) != size]
         reporter.begin("upload", len(missing))
@@ -150,27 +150,34 @@ def describe_tables(folder: Path) -> dict[str, Any]:
         return tables
 
 
+def _describe_companions(folder: Path) -> list[dict[str, Any]]:
+    """The files beside the tables; the seal of the local version is one of them."""
+    return [_describe_bytes(path, folder) for path in sorted(folder.iterdir()) if path.is_file()]
+
+
 def _describe_file(path: Path, folder: Path) -> dict[str, Any]:
+    rows = int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    return {**_describe_bytes(path, folder), "rows": rows}
+
+
+def _describe_bytes(path: Path, folder: Path) -> dict[str, Any]:
     with path.open("rb") as handle:
         digest = hashlib.file_digest(handle, "sha256").hexdigest()
-    return {
-        "path": path.relative_to(folder).as_posix(),
-        "bytes": path.stat().st_size,
-        "sha256": digest,
-        "rows": int(pl.scan_parquet(path).select(pl.len()).collect().item()),
-    }
+    size = path.stat().st_size
+    return {"path": path.relative_to(folder).as_posix(), "bytes": size, "sha256": digest}
 
 
-def _compose(name: str, fingerprint: str, tables: dict[str, Any]) -> bytes:
+def _compose(name: str, fingerprint: str, content: dict[str, Any]) -> bytes:
     """The manifest of a version: of its content alone, without times. Paths are below the address."""
-    placed = {
-        table: {
-            **facts,
-            "files": [{**file, "path": f"versions/{name}/{file['path']}"} for file in facts["files"]],
-        }
-        for table, facts in tables.items()
+
+    def placed(files: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return [{**file, "path": f"versions/{name}/{file['path']}"} for file in files]
+
+    tables = {
+        table: {**facts, "files": placed(facts["files"])} for table, facts in content["tables"].items()
     }
-    facts = {"format": FORMAT, "version": name, "fingerprint": fingerprint, "tables": placed}
+    about = {"format": FORMAT, "version": name, "fingerprint": fingerprint}
+    facts = {**about, "tables": tables, "beside": placed(content["beside"])}
     return (json.dumps(facts, ensure_ascii=False, indent=1) + "\n").encode()
 
 
@@ -185,19 +192,20 @@ def _version_of(manifest: bytes) -> str | None:
 
 def _sizes(manifest: bytes, version: str) -> dict[str, int]:
     """Bytes of each file that a manifest names, by its path below the version."""
+    facts = json.loads(manifest)
+    files = [file for table in facts["tables"].values() for file in table["files"]]
     return {
         file["path"].removeprefix(f"versions/{version}/"): int(file["bytes"])
-        for table in json.loads(manifest)["tables"].values()
-        for file in table["files"]
+        for file in [*files, *facts.get("beside", [])]
     }
 
 
 def _choose_name(
-    bucket: Bucket, there: Objects, name: str, fingerprint: str, tables: dict[str, Any]
+    bucket: Bucket, there: Objects, name: str, fingerprint: str, content: dict[str, Any]
 ) -> tuple[str, bytes]:
     """The version of the same content that is there, whole or begun; else `name`. With its manifest."""
     for candidate in (*sorted(same_content(name, list(there)), reverse=True), name):
-        manifest = _compose(candidate, fingerprint, tables)
+        manifest = _compose(candidate, fingerprint, content)
         if _manifest_of(bucket, there, candidate) in (None, manifest):
             return candidate, manifest
     raise StoreError(
