@@ -5,11 +5,12 @@ python -m benchmarks.screenshots [FOLDER]
 
 from __future__ import annotations
 
-import shutil
+import re
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.browser import DESKTOP, PHONE, open_browser
 
@@ -36,8 +37,23 @@ def take(folder: Path) -> None:
                 context = browser.new_context(viewport=size, color_scheme=scheme)
                 opened = context.new_page()
                 opened.goto((work / html).as_uri())
-                opened.screenshot(path=work / shot)
-                shutil.copy(work / shot, folder / shot)
+                opened.screenshot(path=folder / shot)
+            _review(browser, work / "data", folder / "review.png")
+
+
+def _review(browser: Any, out: Path, shot: Path) -> None:
+    command = [sys.executable, "-m", "reinschrift", "review", "--out", str(out)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found
+        try:
+            opened = browser.new_page(viewport=DESKTOP, bypass_csp=True)
+            opened.goto(found[0])
+            opened.wait_for_function("document.querySelector('#line').textContent !== ''")
+            opened.screenshot(path=shot)
+        finally:
+            process.kill()
 
 
 if __name__ == "__main__":

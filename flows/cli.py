@@ -236,6 +236,21 @@ def show_report_page(
 
 
 @app.command()
+def review(
+    out: Out = None,
+    port: Annotated[
+        int, typer.Option(help="port on loopback; 0: any that is free", min=0, max=65535)
+    ] = 0,
+    config: Config = None,
+) -> None:
+    """Correct doubtful lines in a browser; the next run uses the answers."""
+    from reinschrift.flows.review.server import serve_review
+    from reinschrift.flows.store.local import Corpus
+
+    serve_review(Corpus(_settings(config, out=out).out), port, typer.echo)
+
+
+@app.command()
 def check(
     corpus: Annotated[Path, typer.Argument(help="a published corpus: OUT or OUT/corpus")],
     junit: Junit = None,

@@ -148,8 +148,9 @@ def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
     `stdin` is what the name `-` means. Raises ReinschriftError for what the user can fix; then nothing
     was published.
     """
-    options = settings.options()
     corpus = Corpus(settings.out)
+    settings = with_review(settings)
+    options = settings.options()
     clock = _Clock()
     with corpus.lock(), open_gate() as gate:
         corpus.prepare()
@@ -164,6 +165,14 @@ def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
         clock.lap("read")
         work = Work(inputs, stages, settings, settings_version(settings, options), previous, bucket)
         return _resolve_and_publish(work, mapper, reporter, gate, clock)
+
+
+def with_review(settings: Settings) -> Settings:
+    """The settings with the packs that were made of a person's answers, where there are any."""
+    folder = Corpus(settings.out).review
+    if folder in settings.packs or not any(folder.glob("*.toml")):
+        return settings
+    return settings.model_copy(update={"packs": (*settings.packs, folder)})
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reinschrift.expectations.seal import describe_files, read_manifest
-from reinschrift.flows.run import fingerprint_of, run_plan
+from reinschrift.flows.run import fingerprint_of, run_plan, with_review
 from reinschrift.flows.sources.inputs import find_inputs
 from reinschrift.flows.stages.fingerprint import corpus_code_version, kept_settings, settings_version
 from reinschrift.flows.store.local import Corpus, OutputError
@@ -40,6 +40,7 @@ def foretell(folder: Path, inputs: Sequence[str], settings: Settings) -> Reprodu
     Raises OutputError where the version has no manifest.
     """
     manifest = _manifest(folder)
+    settings = with_review(settings)
     options = settings.options()
     differences = []
     if manifest["code"] != corpus_code_version():
@@ -68,7 +69,7 @@ def make_again(
     """Make the version again in a folder of its own, and compare every file."""
     manifest = _manifest(folder)
     with tempfile.TemporaryDirectory(prefix="reinschrift-") as aside:
-        there = settings.model_copy(update={"out": Path(aside), "publish": None})
+        there = with_review(settings).model_copy(update={"out": Path(aside), "publish": None})
         removals = Corpus(settings.out).removals
         if removals.exists():
             Corpus(there.out).removals.write_bytes(removals.read_bytes())

@@ -34,7 +34,7 @@ SECTIONS = (
 def templates() -> jinja2.Environment:
     """The templates beside this module; what they show is escaped unless it is Markup."""
     environment = jinja2.Environment(
-        loader=jinja2.FunctionLoader(_read),
+        loader=jinja2.FunctionLoader(read_file),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
@@ -46,13 +46,14 @@ def templates() -> jinja2.Environment:
     return environment
 
 
-def _read(name: str) -> str:
+def read_file(name: str) -> str:
+    """A file that lies beside this module."""
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
 
 
 def read_style() -> Markup:
     """The style sheet of all pages; ours, so it is not escaped."""
-    return Markup(_read("style.css"))  # noqa: S704
+    return Markup(read_file("style.css"))  # noqa: S704
 
 
 def render_report(facts: Facts) -> str:

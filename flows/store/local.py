@@ -81,6 +81,11 @@ class Corpus:
         return self.out / "removed.jsonl"
 
     @property
+    def review(self) -> Path:
+        """What a person answered, and the rule packs made of it; yours, and used by every run."""
+        return self.out / "review"
+
+    @property
     def last_run(self) -> Path:
         """What the published corpus was made from."""
         return self.home / "last_run.json"

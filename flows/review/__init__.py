@@ -1,0 +1,1 @@
+"""Correcting doubtful lines in a browser; the next run uses the answers."""
