@@ -7,13 +7,13 @@ import tempfile
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from reinschrift.expectations.verdict import Verdict
+from reinschrift.flows.aside import Silent, run_aside
 from reinschrift.flows.config import load_settings
-from reinschrift.flows.ports import InProcessMapper, PoolMapper
+from reinschrift.flows.ports import PoolMapper
 from reinschrift.flows.readers.decoding import without_surrogates
 from reinschrift.flows.readers.sniffing import HEAD_BYTES, looks_like_html
 from reinschrift.flows.run import Report, run_plan
@@ -28,7 +28,6 @@ from reinschrift.transforms.pipeline.quality import join_texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from reinschrift.expectations.terms import Terms
     from reinschrift.flows.face.explain import Explained
 
 
@@ -124,19 +123,6 @@ class Tables:
     quarantine: pl.DataFrame
 
 
-class _Unjudged:
-    """No gate: nothing is published."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *failure: object) -> None: ...
-
-    def judge(self, corpus: Path, terms: Terms) -> Verdict:
-        del corpus, terms
-        return Verdict([])
-
-
 def clean_frame(
     frame: pl.DataFrame,
     *,
@@ -164,18 +150,10 @@ def clean_frame(
         given = load_settings(
             out=Path(folder), columns=columns or None, **{"replay_pages": 0, **settings}
         )
-        run_plan(["-"], given, InProcessMapper(), _Silent(), _Unjudged, stdin=lines)
+        run_aside(["-"], given, lines)
         found = Corpus(given.out).current.resolve()
         tables = (DOCUMENTS, SENTENCES, LEDGER, METRICS, QUARANTINE)
         return Tables(*(read_table(found, table).collect() for table in tables))
-
-
-class _Silent:
-    """A reporter that reports nothing."""
-
-    def begin(self, stage: str, total: int, size: int = 0) -> None: ...
-    def advance(self, size: int = 0, pages: int = 0) -> None: ...
-    def say(self, text: str) -> None: ...
 
 
 def run(inputs: Sequence[str | Path], out: str | Path = "data", **settings: Any) -> Report:
@@ -187,7 +165,7 @@ def run(inputs: Sequence[str | Path], out: str | Path = "data", **settings: Any)
     given = load_settings(out=Path(out), **settings)
     pool = PoolMapper(given.workers)
     try:
-        return run_plan([str(name) for name in inputs], given, pool, _Silent())
+        return run_plan([str(name) for name in inputs], given, pool, Silent())
     finally:
         pool.close()
 

@@ -394,6 +394,47 @@ def diff(
 
 
 @app.command()
+def compare(
+    before: Annotated[Path, typer.Argument(help="settings: a reinschrift.toml")],
+    after: Annotated[Path, typer.Argument(help="other settings")],
+    inputs: Annotated[list[str] | None, typer.Argument(help="the sample", show_default="seeds")] = None,
+    summary: Summary = None,
+    json_file: Json = None,
+) -> None:
+    """Clean a sample under two settings, publishing neither, and show the lines that differ, by rule."""
+    from reinschrift.flows.comparing.difference import compare_settings
+    from reinschrift.flows.face import differences
+
+    _check_folders(summary, json_file)
+    difference = compare_settings(_settings(before), _settings(after), inputs or [DEFAULT_INPUT])
+    for line in differences.print_lines(difference):
+        typer.echo(line)
+    if summary:
+        _write_text(summary, differences.write_markdown(difference))
+    if json_file:
+        _write_text(json_file, differences.write_json(difference))
+
+
+@app.command()
+def export(
+    to: Annotated[Path, typer.Argument(help="file or folder to write, such as corpus.jsonl.zst")],
+    form: Annotated[
+        str, typer.Option("--as", help="jsonl, csv, text, sentences or hub", show_default=True)
+    ] = "jsonl",
+    out: Out = None,
+    config: Config = None,
+) -> None:
+    """Write the published corpus as JSON lines, CSV, text files, sentences, or a folder for a hub."""
+    from reinschrift.flows.export import FORMS, export_corpus
+    from reinschrift.flows.store.tables import resolve_corpus
+
+    if form not in FORMS:
+        raise typer.BadParameter(f"--as is one of {', '.join(FORMS)}")
+    count = export_corpus(resolve_corpus(_settings(config, out=out).out), form, to)
+    typer.echo(f"wrote {to}: {count:,} {'sentences' if form == 'sentences' else 'documents'}")
+
+
+@app.command()
 @with_settings
 def reproduce(
     version: Annotated[str, typer.Argument(help="a version, its number, or a folder")],
@@ -542,6 +583,22 @@ def check_rules(
         _write_text(sarif, write_sarif(problems))
     if problems:
         raise typer.Exit(ReinschriftError.exit_code)
+
+
+@rules_app.command("try")
+def try_rules(
+    pack: Annotated[Path, typer.Argument(help="a rule pack: a TOML file")],
+    out: Out = None,
+    config: Config = None,
+) -> None:
+    """Show what the rules of a pack would hit in the published corpus, kept lines first."""
+    from reinschrift.flows.config import read_pack
+    from reinschrift.flows.face.trial import describe_trials, try_pack
+    from reinschrift.flows.store.tables import resolve_corpus
+
+    corpus = resolve_corpus(_settings(config, out=out).out)
+    for line in describe_trials(try_pack(corpus, read_pack(pack))):
+        typer.echo(line)
 
 
 @rules_app.command("suggest")

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from reinschrift.expectations.seal import read_manifest
+from reinschrift.flows.aside import run_aside
 from reinschrift.flows.store.tables import read_table
 from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, METRICS, SENTENCES
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
+
+    from reinschrift.flows.config import Settings
 
 EXAMPLES = 5
 NO_SITE = "no site"
@@ -90,6 +95,22 @@ def compare_corpora(before: Path, after: Path) -> Difference:
         settings,
         is_same_code,
     )
+
+
+def compare_settings(before: Settings, after: Settings, inputs: Sequence[str]) -> Difference:
+    """Clean a sample under two settings in a folder of its own, unjudged, and compare what comes of it.
+
+    Raises ReinschriftError for what the user can fix.
+    """
+    with tempfile.TemporaryDirectory(prefix="reinschrift-") as name:
+        made = []
+        for side, settings in (("before", before), ("after", after)):
+            out = Path(name) / side
+            aside = {"out": out, "publish": None, "replay_pages": 0}
+            run_aside(inputs, settings.model_copy(update=aside))
+            (out / "corpus").resolve().rename(Path(name) / f"{side} settings")
+            made.append(Path(name) / f"{side} settings")
+        return compare_corpora(*made)
 
 
 def _totals(before: Path, after: Path) -> dict[str, tuple[int, int]]:
