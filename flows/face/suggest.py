@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_LINES_PER_SITE = 200
+MAX_KEPT = 3
 
 
 class NothingToSuggestError(ReinschriftError):
@@ -24,8 +25,8 @@ class NothingToSuggestError(ReinschriftError):
 def suggest_packs(corpus: Path) -> dict[str, str]:
     """One pack (TOML) a site, with the lines that fell as its template in the published corpus.
 
-    Out: site -> pack. Each line is an exact rule; what it must keep is a sentence of the site that
-    contains it, or, where there is none, the line with more words around it.
+    Out: site -> pack, of one rule with a list. What it must keep are kept sentences of that site; a site
+    of which nothing was kept has no pack.
     """
     fallen = (
         read_table(corpus, LEDGER)
@@ -41,53 +42,53 @@ def suggest_packs(corpus: Path) -> dict[str, str]:
             f"{corpus}: no line was found to be a template",
             "it takes pages with a URL, template_min_pages of them on one site",
         )
+    kept = set(read_table(corpus, DOCUMENTS).select("site").unique().collect()["site"])
     return {
         str(site): _pack(corpus, str(site), lines.head(MAX_LINES_PER_SITE))
         for (site,), lines in fallen.group_by("site", maintain_order=True)
+        if site in kept
     }
 
 
 def _pack(corpus: Path, site: str, lines: pl.DataFrame) -> str:
     name = "".join(char if char.isalnum() else "-" for char in site.lower()).strip("-")
-    head = [
-        "[pack]",
-        f"name = {_quoted(name)}",
-        'why = "lines that recur on its pages; found by counting, to be reviewed"',
-        f"hosts = [{_quoted(site)}]",
-    ]
-    rules = [
-        _rule(corpus, site, number, text, pages)
-        for number, (text, pages) in enumerate(lines.select("before", "pages").iter_rows(), 1)
-    ]
-    return "\n".join([*head, "", *rules])
-
-
-def _rule(corpus: Path, site: str, number: int, text: str, pages: int) -> str:
+    texts = lines["before"].to_list()
+    listed = "[\n" + "".join(f"  {_quoted(text)},\n" for text in texts) + "]"
+    keeps = ", ".join(map(_quoted, _kept_on(corpus, site, texts)))
+    counts = sorted({int(count) for count in lines["pages"]})
+    pages = " to ".join(map(str, counts[:1] + counts[1:][-1:]))
     return "\n".join(
         [
+            "[pack]",
+            f"name = {_quoted(name)}",
+            'why = "lines that recur on its pages; found by counting, to be reviewed"',
+            f"hosts = [{_quoted(site)}]",
+            "",
             "[[rule]]",
-            f'id = "line-{number}"',
+            'id = "template"',
             'kind = "exact"',
-            f"pattern = {_quoted(text)}",
-            f'why = "stands on {pages} pages of the site"',
-            f"removes = [{_quoted(text)}]",
-            f"keeps = [{_quoted(_kept_with(corpus, site, text))}]",
+            f"patterns = {listed}",
+            f'why = "each stands on {pages} pages of the site"',
+            f"removes = {listed}",
+            f"keeps = [{keeps}]",
             "",
         ]
     )
 
 
-def _kept_with(corpus: Path, site: str, text: str) -> str:
-    """A kept sentence of the site in which the line occurs, or one made up."""
+def _kept_on(corpus: Path, site: str, texts: list[str]) -> list[str]:
+    """Kept sentences of the site: those that contain a line and must stay, then the longest."""
     mine = read_table(corpus, DOCUMENTS).filter(pl.col("site") == site).select(document_id="id")
-    found = (
+    kept = (
         read_table(corpus, SENTENCES)
-        .filter(pl.col("text").str.contains(text, literal=True) & (pl.col("text") != text))
         .join(mine, on="document_id", how="semi")
-        .select(pl.col("text").min())
+        .filter(~pl.col("text").is_in(texts))
+        .with_columns(near=pl.col("text").str.contains_any(texts), chars=pl.col("text").str.len_chars())
+        .sort("near", "chars", "text", descending=[True, True, False])
+        .head(MAX_KEPT)
         .collect()
     )
-    return str(found["text"].item() or f"They spoke of {text!r} at length.")
+    return kept["text"].to_list()
 
 
 def _quoted(text: str) -> str:

@@ -93,3 +93,7 @@ def test_suggested_packs_hold(tmp_path):
     pack = parse_pack(packs["a.org"], "suggested")
     assert [rule.patterns for rule in pack.rules] == [('Blaue "Stunde"',)]
     assert check_examples(pack) == []
+    [rule] = pack.rules
+    kept = read_corpus(tmp_path / "out" / "corpus")["sentences"]["text"].to_list()
+    assert len(rule.keeps) == 3
+    assert set(rule.keeps) <= set(kept)  # real lines, not made up
