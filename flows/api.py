@@ -21,13 +21,22 @@ from reinschrift.flows.stages.read import read_batch
 from reinschrift.flows.store.local import Corpus
 from reinschrift.flows.store.tables import read_table, resolve_corpus
 from reinschrift.flows.workers.limits import PageWatch
-from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, METRICS, QUARANTINE, RECORDS, SENTENCES
+from reinschrift.transforms.contracts import (
+    ACTIONS_TAKEN,
+    DOCUMENTS,
+    LEDGER,
+    METRICS,
+    QUARANTINE,
+    RECORDS,
+    SENTENCES,
+)
 from reinschrift.transforms.errors import ReinschriftError
 from reinschrift.transforms.pipeline.quality import join_texts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from reinschrift.flows.config import Settings
     from reinschrift.flows.face.explain import Explained
 
 
@@ -85,18 +94,25 @@ class Page:
         """Every block that was read, in order, with its verdict."""
         kept = self.sentences.group_by("block").agg(pl.col("text").str.join(" "))
         shown = {number: Block(number, text, is_kept=True) for number, text in kept.iter_rows()}
-        kept_numbers, first_text = set(shown), dict[int, str]()
+        kept_numbers, first_text, singly = set(shown), dict[int, str](), dict[int, str]()
         for row in self.ledger.filter(pl.col("block").is_not_null()).iter_rows(named=True):
             number = row["block"]
             decided = (row["step"], row["rule"], row["probability"])
             if row["sentence"] is None:
                 text = first_text.setdefault(number, row["before"])
                 shown[number] = Block(number, text, number in kept_numbers, *decided)
+            elif number not in kept_numbers and number not in first_text:  # its sentences went singly
+                singly[number] = (
+                    f"{singly[number]} {row['before']}" if number in singly else row["before"]
+                )
+                shown[number] = Block(number, singly[number], False, *decided)
         return [block for _, block in sorted(shown.items())]
 
 
 def clean(content: str, *, url: str | None = None, **settings: Any) -> Page:
-    """Clean one page, HTML or text somebody flattened; what needs other pages (repeats) is left out.
+    """Clean one page, HTML or text somebody flattened; what needs other pages is left out.
+
+    Sentences that stand earlier in the page go, as in a run on the page alone.
 
     `settings` are those of reinschrift.toml. Raises ReinschriftError for settings that can't be used.
     """
@@ -109,7 +125,30 @@ def clean(content: str, *, url: str | None = None, **settings: Any) -> Page:
     given = load_settings(**settings)
     with PageWatch(given.max_page_cpu_seconds) as watch:
         stage = read_batch(RECORDS.conform(pl.DataFrame([record])), given, watch)
-    return Page(stage.units, stage.actions, stage.pages.row(0, named=True))
+    units, actions = _drop_own_repeats(stage.units, stage.actions, given)
+    return Page(units, actions, stage.pages.row(0, named=True))
+
+
+def _drop_own_repeats(
+    units: pl.DataFrame, actions: pl.DataFrame, settings: Settings
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """UNITS and ACTIONS_TAKEN without sentences that stand earlier in the page, as a run drops them."""
+    drops = settings.repeats_mode == "drop" and "sentence" in settings.repeat_units
+    if not drops or "repeats" in settings.skip:
+        return units, actions
+    key = pl.struct("hash", "hash_high", "language")
+    gone = units.filter("repeatable").filter(~key.is_first_distinct())
+    if gone.is_empty():
+        return units, actions
+    rows = gone.with_columns(
+        step=pl.lit("repeats"),
+        rule=pl.lit("exact-sentence"),
+        also=pl.lit([], dtype=pl.List(pl.String)),
+        action=pl.lit("drop"),
+        before="text",
+    )
+    place = ["page", "block", "sentence"]
+    return units.join(gone, on=place, how="anti"), pl.concat([actions, ACTIONS_TAKEN.conform(rows)])
 
 
 @dataclass(frozen=True)

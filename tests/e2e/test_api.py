@@ -90,3 +90,18 @@ def test_help_and_versions_import_no_engine(tmp_path):
             done.stdout[-300:],
             done.stderr[-500:],
         )
+
+
+def test_a_page_that_carries_its_article_twice_has_it_once():
+    article = [
+        "The harbour was rebuilt in 1921 after the great storm had taken the old pier.",
+        "Since then the council has paid for the lamps, and the keeper for the oil.",
+    ]
+    text = "\n".join([*article, "Share", *article])
+    page = reinschrift.clean(text, line_model=False)
+    assert page.text.splitlines() == article
+    repeats = page.ledger.filter(step="repeats")
+    assert repeats["before"].to_list() == article
+    assert reinschrift.clean(text, line_model=False, skip=("repeats",)).text.count(article[0]) == 2
+    twice = [block for block in page.blocks if block.text == article[0]]
+    assert [block.is_kept for block in twice] == [True, False]
