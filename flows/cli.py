@@ -306,15 +306,18 @@ def flow(
     junit: Junit = None,
     summary: Summary = None,
     json_file: Json = None,
+    page: Page = None,
     flags: dict[str, Any],
 ) -> None:
     """The same as run, as a Prefect flow on the embedded server."""
     from reinschrift.flows.serving import run_once
 
     settings = _settings(config, **flags)
-    _check_folders(junit, summary, json_file)
+    _check_folders(junit, summary, json_file, page)
     with _reported(junit, summary, json_file):
         report = run_once(inputs or [DEFAULT_INPUT], settings)
+    if page:
+        _write_page(report.result, settings, page)
     _finish(report, junit, summary, json_file)
 
 

@@ -139,12 +139,15 @@ def test_the_flow_runs_once_and_a_refusal_is_exit_1(server, tmp_path):
         "--out",
         str(tmp_path / "out"),
         "--strict",
+        "--report",
+        str(tmp_path / "report.html"),
     ]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 1, done.stderr[-2000:]
     assert "refused by strict" in done.stdout
+    assert "<h1>refused by strict" in (tmp_path / "report.html").read_text()
     (failed,) = [run["state"]["message"] for run in runs_in(url, "FAILED") if run["state"]]
     assert "refused by strict" in failed
     command.remove("--strict")
