@@ -174,11 +174,12 @@ def test_the_flow_publishes_to_a_store_too(server, moto, tmp_path):
     )
     assert done.returncode == 0, done.stderr[-2000:]
     manifest = json.load(client.get_object(Bucket="flows", Key="corpus.json")["Body"])
+    files = [file for table in manifest["tables"].values() for file in table["files"]]
     told = {
         file["path"].removeprefix(f"versions/{manifest['version']}/"): file["sha256"]
-        for table in manifest["tables"].values()
-        for file in table["files"]
+        for file in [*files, *manifest["beside"]]
     }
+    assert told.pop("manifest.json")
     assert told == file_hashes(tmp_path / "out" / "corpus")
 
 
