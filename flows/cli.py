@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from reinschrift.expectations.report import Result
+    from reinschrift.flows.comparing.difference import Difference
     from reinschrift.flows.comparing.reproduction import Reproduction
     from reinschrift.flows.run import Report
 
@@ -382,12 +383,16 @@ def diff(
     """Show what came, went and changed between two versions, or two output folders, by rule."""
     from reinschrift.flows.comparing.difference import compare_corpora
     from reinschrift.flows.comparing.versions import two_versions
-    from reinschrift.flows.face import differences
     from reinschrift.flows.store.local import Corpus
 
     _check_folders(summary, json_file)
     corpus = Corpus(_settings(config, out=out).out)
-    difference = compare_corpora(*two_versions(corpus, before, after))
+    _show_difference(compare_corpora(*two_versions(corpus, before, after)), summary, json_file)
+
+
+def _show_difference(difference: Difference, summary: Path | None, json_file: Path | None) -> None:
+    from reinschrift.flows.face import differences
+
     for line in differences.print_lines(difference):
         typer.echo(line)
     if summary:
@@ -406,16 +411,10 @@ def compare(
 ) -> None:
     """Clean a sample under two settings, publishing neither, and show the lines that differ, by rule."""
     from reinschrift.flows.comparing.difference import compare_settings
-    from reinschrift.flows.face import differences
 
     _check_folders(summary, json_file)
     difference = compare_settings(_settings(before), _settings(after), inputs or [DEFAULT_INPUT])
-    for line in differences.print_lines(difference):
-        typer.echo(line)
-    if summary:
-        _write_text(summary, differences.write_markdown(difference))
-    if json_file:
-        _write_text(json_file, differences.write_json(difference))
+    _show_difference(difference, summary, json_file)
 
 
 @app.command()
@@ -450,7 +449,7 @@ def reproduce(
     flags: dict[str, Any],
 ) -> None:
     """Say whether this machine would make the same bytes as a version, and why not."""
-    from reinschrift.flows.comparing.reproduction import foretell, make_again
+    from reinschrift.flows.comparing.reproduction import foretell
     from reinschrift.flows.comparing.versions import find_version
     from reinschrift.flows.store.local import Corpus
 
@@ -458,9 +457,8 @@ def reproduce(
     if make and not inputs:
         raise typer.BadParameter("--make needs the inputs")
     folder = find_version(Corpus(settings.out), version)
-    found = foretell(folder, inputs or [], settings)
-    if make:
-        found = _make_again(make_again, folder, inputs or [], settings)
+    look = _make_again if make else foretell
+    found = look(folder, inputs or [], settings)
     for line in found.differences:
         typer.echo(f"other: {line}")
     if found.differences:
@@ -473,9 +471,8 @@ def reproduce(
     raise typer.Exit(FAILED if found.differences else 0)
 
 
-def _make_again(
-    make_again: Callable[..., Reproduction], folder: Path, inputs: list[str], settings: Settings
-) -> Reproduction:
+def _make_again(folder: Path, inputs: list[str], settings: Settings) -> Reproduction:
+    from reinschrift.flows.comparing.reproduction import make_again
     from reinschrift.flows.face.console import ProgressReporter
     from reinschrift.flows.ports import PoolMapper
 

@@ -73,8 +73,6 @@ class Facts:
     """All that a report shows; each list is cut to what a person reads."""
 
     result: Result
-    figures: dict[str, Any]
-    before: dict[str, Any] | None
     history: list[dict[str, Any]]
     funnel: list[dict[str, Any]]
     rules: list[Rule]
@@ -101,8 +99,6 @@ def gather_facts(folder: Path, corpus: Corpus, result: Result) -> Facts:
     examples = _examples(folder, shown.head(MAX_RULES))
     return Facts(
         result,
-        figures,
-        before,
         [*map(_over_time, history[-MAX_VERSIONS:]), _point("now", figures)],
         metrics.filter(pl.col("rule").is_null()).to_dicts(),
         [_rule(row, before, examples) for row in shown.head(MAX_RULES).iter_rows(named=True)],

@@ -42,7 +42,6 @@ def templates() -> jinja2.Environment:
     )
     environment.filters["number"] = _number
     environment.filters["signed"] = _signed
-    environment.filters["plain"] = printable
     return environment
 
 

@@ -45,12 +45,11 @@ class Review:
         self.questions: dict[str, Question] = {
             one.id: one for one in deal_questions(folder, set(self.answers.by_id))
         }
-        self.order = list(self.questions)
         self.given: list[str] = []
 
     def state(self) -> dict[str, Any]:
         """The next question, and how it stands."""
-        left = [one for one in self.order if one not in self.answers.by_id]
+        left = [one for one in self.questions if one not in self.answers.by_id]
         precision = [asdict(one) for one in tell_precision(self.answers.by_id.values())]
         question = asdict(self.questions[left[0]]) if left else None
         return {

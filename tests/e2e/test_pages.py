@@ -60,7 +60,7 @@ def make_facts(text, number=3):
     cluster = Cluster(0.9, text, text, [(text, True)], [(text, False)])
     return Facts(
         Result(PUBLISHED, Verdict([]), text, text, message=text),
-        {}, {}, [{"name": text, "documents": number, "characters kept": number, "share removed": 0.1, "in quarantine": 0}] * 2,
+        [{"name": text, "documents": number, "characters kept": number, "share removed": 0.1, "in quarantine": 0}] * 2,
         [{"step": text, "unit": "block", "units_in": 3, "units_out": 1, "units_dropped": 2, "units_edited": 0}],
         [Rule(text, text, 1, 1, 1, 0, [example])], 3,
         [{"site": text, "documents": 1, "removed": 0.1, "removed_before": 0.2}],

@@ -151,7 +151,7 @@ def client_of(out):
 
 def test_only_who_knows_the_token_at_our_address_is_answered(out):
     client, review = client_of(out)
-    question = review.order[0]
+    question = next(iter(review.questions))
     body = json.dumps({"id": question, "choice": KEEP})
     for path, headers, code in (
         ("/other/answer", HEADERS, 404),

@@ -126,13 +126,11 @@ def test_a_page_cannot_break_out_of_the_reports(tmp_path, pages):
     evil = "<script>alert(1)</script> | `x` @everyone \x1b[31m told of the finest anchors in town."
     (pages / "evil.txt").write_text(evil + "\n", encoding="utf-8")
     _published(tmp_path, pages)
-    quoted = json.dumps(evil, ensure_ascii=True).replace("\\u001b", "")
     pack = PACK.replace(f'pattern = "{ADVERT}"', 'pattern = "@everyone"').replace("exact", "contains")
     pack = pack.replace(f'removes = ["{ADVERT}"]', 'removes = ["To @everyone in town"]')
     (tmp_path / "pack.toml").write_text(pack)
     _published(tmp_path, pages, packs=[tmp_path / "pack.toml"])
     found = compare_corpora(*two_versions(Corpus(tmp_path / "out"), None, None))
-    assert quoted
     assert len(found.lines) == 1
     markdown = write_markdown(found)
     cells = [line for line in markdown.splitlines() if "script" in line]
