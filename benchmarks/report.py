@@ -41,7 +41,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--documents", type=int, default=100_000)
     wanted = parser.parse_args().documents
-    from reinschrift.expectations.report import PUBLISHED, Result
+    from reinschrift.expectations.report import Result
+    from reinschrift.expectations.states import PUBLISHED
     from reinschrift.expectations.verdict import Verdict
     from reinschrift.flows.reporting.facts import gather_facts
     from reinschrift.flows.reporting.render import render_report

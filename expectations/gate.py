@@ -70,8 +70,12 @@ def judge_plainly(observations: Sequence[Observation]) -> list[bool]:
 def judge_corpus(folder: Path, terms: Terms, judge: Judge = judge_by_suites) -> Verdict:
     """Judge a corpus, published or staged.
 
+    `judge` is asked unless the terms name a folder for Data Docs, which only Great Expectations writes.
+
     Never raises for what is wrong with the corpus: what can't be judged is a failed expectation.
     """
+    if terms.data_docs is not None:
+        judge = partial(judge_by_suites, docs=Path(terms.data_docs))
     if terms.foreign_text is not None:
         observations = list(judge_foreign(folder, terms))
         return _verdict(observations, terms, judge, {})

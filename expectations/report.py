@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from reinschrift.expectations.states import (
+    NOTHING_TO_READ,
+    PUBLISHED,
+    REFUSED_BY_STRICT,
+    SOUND,
+)
 from reinschrift.expectations.verdict import ERROR, Finding, Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
-
-PUBLISHED = "published"
-REFUSED_BY_GATE = "refused by the gate"
-REFUSED_BY_STRICT = "refused by strict"
-NOTHING_TO_READ = "nothing to read"
-SOUND, UNSOUND = "passes the gate", "fails the gate"  # a check publishes nothing
 
 MAX_RULES = 40
 MAX_FOLLOWERS = 4

@@ -14,7 +14,7 @@ class Terms:
     `history`: figures of the versions before, oldest first. `inputs`: their digest. `replay`: a folder
     of pages read again (see `expectations.replayed`). `quarantined`: how many inputs and records were
     refused. `own`: files with the user's own expectations. `sealed`: whether the files must be those
-    that manifest.json names.
+    that manifest.json names. `data_docs`: a folder for pages of Great Expectations and its suites.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
@@ -27,6 +27,7 @@ class Terms:
     own: list[str] = field(default_factory=list)
     sealed: bool = False
     foreign_text: str | None = None
+    data_docs: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """What `Terms(**…)` takes."""

@@ -31,7 +31,10 @@ REMEDIES = (
         "look at the rows; if the corpus is meant to be so, change the threshold or the severity",
     ),
     ("history.", "compare with the version before; if the change is meant, it is the new normal soon"),
-    ("own.", "see the file that asks for it"),
+    (
+        "own.",
+        "look at the rows; if they are meant to be so, change the condition, `mostly` or `severity`",
+    ),
     ("foreign.", "look at the rows"),
 )
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reinschrift.expectations.report import SOUND, UNSOUND, Result
+from reinschrift.expectations.report import Result
+from reinschrift.expectations.states import SOUND, UNSOUND
 from reinschrift.expectations.terms import Terms
 from reinschrift.flows.store.local import OutputError
 from reinschrift.flows.store.tables import read_table, resolve_corpus
@@ -23,9 +24,15 @@ if TYPE_CHECKING:
 
 
 def check_corpus(
-    path: Path, settings: Settings, text: str | None = None, open_gate: Callable[[], Gate] = GateProcess
+    path: Path,
+    settings: Settings,
+    text: str | None = None,
+    data_docs: Path | None = None,
+    open_gate: Callable[[], Gate] = GateProcess,
 ) -> Result:
     """Judge a published corpus again, its seal first; or, where `text` names a column, any Parquet.
+
+    `data_docs`: a folder for pages of Great Expectations, and its suites as JSON.
 
     Raises OutputError where there is no such corpus.
     """
@@ -38,6 +45,7 @@ def check_corpus(
         own=[str(one.resolve()) for one in settings.expectations],
         sealed=True,
         foreign_text=text,
+        data_docs=str(data_docs.resolve()) if data_docs else None,
     )
     with open_gate() as gate:
         verdict = gate.judge(folder, terms)

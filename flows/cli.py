@@ -143,7 +143,8 @@ def _annotate(result: Result) -> None:
 @contextmanager
 def _reported(*paths: Path | None) -> Iterator[None]:
     """A run that finds nothing to read is reported, too, before its error ends the command."""
-    from reinschrift.expectations.report import NOTHING_TO_READ, Result
+    from reinschrift.expectations.report import Result
+    from reinschrift.expectations.states import NOTHING_TO_READ
     from reinschrift.expectations.verdict import Verdict
     from reinschrift.flows.run import NothingToReadError, UnreadableError
 
@@ -260,14 +261,17 @@ def check(
     text: Annotated[
         str | None, typer.Option(help="judge foreign Parquet instead: the column of its text")
     ] = None,
+    data_docs: Annotated[
+        Path | None, typer.Option(help="a folder for Great Expectations' Data Docs and suites")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Let the gate judge a published corpus again: first its seal, then all it holds."""
     from reinschrift.expectations.report import describe_failures
     from reinschrift.flows.checking import check_corpus
 
-    _check_folders(junit, summary, json_file)
-    result = check_corpus(corpus, _settings(config), text)
+    _check_folders(junit, summary, json_file, data_docs)
+    result = check_corpus(corpus, _settings(config), text, data_docs)
     for line in describe_failures(result.verdict):
         typer.echo(line)
     typer.echo(result.headline)
@@ -345,8 +349,8 @@ def serve(
 def versions(
     out: Out = None, publish: Publish = None, json_file: Json = None, config: Config = None
 ) -> None:
-    """List the published versions, the current one marked; then those in the store."""
-    from reinschrift.flows.comparing.versions import describe_versions
+    """List the published versions, the current one marked, and refused runs; then those in the store."""
+    from reinschrift.flows.comparing.versions import describe_refusals, describe_versions
     from reinschrift.flows.face.version_list import show_versions
     from reinschrift.flows.store.local import Corpus
 
@@ -355,7 +359,8 @@ def versions(
     corpus = Corpus(settings.out)
     if not settings.publish:
         corpus.require()
-    found = describe_versions(corpus)
+    every = [*describe_versions(corpus), *describe_refusals(corpus)]
+    found = sorted(every, key=lambda one: one.date)
     if found or not settings.publish:
         show_versions(found, Console())
     if json_file:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 from polars.exceptions import PolarsError
 
-from reinschrift.expectations.report import (
+from reinschrift.expectations.report import Result
+from reinschrift.expectations.seal import MANIFEST, compose_manifest
+from reinschrift.expectations.states import (
     NOTHING_TO_READ,
     PUBLISHED,
     REFUSED_BY_GATE,
     REFUSED_BY_STRICT,
-    Result,
 )
-from reinschrift.expectations.seal import MANIFEST, compose_manifest
 from reinschrift.expectations.terms import Terms
 from reinschrift.flows.sources.inputs import Inputs, find_inputs
 from reinschrift.flows.stages.assemble import finish_tables, publish_part
@@ -38,7 +38,14 @@ from reinschrift.flows.stages.read import (
 from reinschrift.flows.stages.replay import Replay
 from reinschrift.flows.stages.resolve import resolve
 from reinschrift.flows.store.companions import write_companions
-from reinschrift.flows.store.history import Entry, past_figures, read_history, record_version
+from reinschrift.flows.store.history import (
+    Entry,
+    Refusal,
+    past_figures,
+    read_history,
+    record_refusal,
+    record_version,
+)
 from reinschrift.flows.store.last_run import (
     LastRun,
     NotRepeatableError,
@@ -106,11 +113,7 @@ class Report:
     @property
     def state(self) -> str:
         """What became of the corpus, in the words of `expectations.report`."""
-        if self.version is not None:
-            return PUBLISHED
-        if self.metrics.is_empty():
-            return NOTHING_TO_READ
-        return REFUSED_BY_STRICT if self.verdict.passed else REFUSED_BY_GATE
+        return _state(self.version, self.verdict, self.metrics)
 
     @property
     def exit_code(self) -> int:
@@ -254,6 +257,8 @@ def _publish_if_good(
     clock.lap("gate")
     may_publish = verdict.passed and not (settings.strict and refused.height)
     was_there = corpus.version_of(fingerprint)
+    if not may_publish:
+        _note_refusal(corpus, verdict, metrics)
     version = _seal_and_publish(work, fingerprint, verdict) if may_publish else None
     if version:
         forget_stages(stages, corpus)
@@ -276,6 +281,26 @@ def _publish_if_good(
         settings=_kept(work),
         example=_example(corpus) if version else None,
     )
+
+
+def _note_refusal(corpus: Corpus, verdict: Verdict, metrics: pl.DataFrame) -> None:
+    """Remember a run that is not published, for the list of versions."""
+    state = _state(None, verdict, metrics)
+    failures = [one.name for one in verdict.failures]
+    figures = verdict.figures
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    record_refusal(
+        corpus, Refusal(when, state, failures, figures.get("documents"), figures.get("chars"))
+    )
+
+
+def _state(version: str | None, verdict: Verdict, metrics: pl.DataFrame) -> str:
+    """What became of the corpus, in the words of `expectations.report`."""
+    if version is not None:
+        return PUBLISHED
+    if metrics.is_empty():
+        return NOTHING_TO_READ
+    return REFUSED_BY_STRICT if verdict.passed else REFUSED_BY_GATE
 
 
 def _example(corpus: Corpus) -> str | None:

@@ -149,6 +149,14 @@ _ROLE = Column(
     nullable=True,
     values=ROLES,
 )
+_PROBABILITY = Column(
+    "probability",
+    pl.Float32,
+    "the model's P(content) of the block, where it was asked",
+    nullable=True,
+    low=0,
+    high=1,
+)
 _DOCUMENT_ID = Column("document_id", pl.String, "documents.id of the page")
 
 _PAGE_FACTS = (
@@ -267,6 +275,7 @@ BLOCKS = Table(
         Column("extracted", pl.Boolean, "the extractor's verdict; null where it gave none", True),
         _KEPT_BY,
         _ROLE,
+        _PROBABILITY,
     ),
     key=("page", "block"),
 )
@@ -289,6 +298,7 @@ UNITS = Table(
         Column("hash_high", pl.UInt64, "64 more bits of it, where key_bits = 128", nullable=True),
         _KEPT_BY,
         _ROLE,
+        _PROBABILITY,
     ),
     key=("page", "block", "sentence"),
 )
@@ -317,14 +327,7 @@ _VERDICT = (
     Column("after", pl.String, "text after an edit; null for a drop", nullable=True),
     Column("pages", pl.UInt32, "for a template: on how many pages of its site it stood", nullable=True),
     _ROLE,
-    Column(
-        "probability",
-        pl.Float32,
-        "the model's P(content), where it was asked",
-        nullable=True,
-        low=0,
-        high=1,
-    ),
+    _PROBABILITY,
     Column("spans", SPANS, "a page dropped whole: the sentences of before, one a line", nullable=True),
 )
 
@@ -513,6 +516,7 @@ SENTENCES = Table(
         _END,
         _KIND,
         _ROLE,
+        _PROBABILITY,
         Column("language", pl.String, "language of the block, ISO 639, or und", values=LANGUAGE_CODES),
         Column("text", pl.String, "the sentence"),
         Column("hash", pl.UInt64, "xxh3_64 of the normalised text"),

@@ -1,4 +1,4 @@
-"""The versions that are kept: when each was published, what it holds, and why it is another."""
+"""The versions that are kept, and runs that were refused: when, what each holds, and why."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from reinschrift.flows.store.history import read_history
+from reinschrift.expectations.states import PUBLISHED
+from reinschrift.flows.store.history import read_history, read_refusals
 from reinschrift.flows.store.local import Corpus, OutputError
 
 if TYPE_CHECKING:
     from reinschrift.flows.store.history import Entry
 
 UNKNOWN = "unknown"
+REFUSED_NAME = "-"  # of a run that made no version
 
 
 @dataclass(frozen=True)
 class Version:
-    """A kept version. `date` in UTC; `documents` and `chars` None where no record is left.
+    """A kept version, or a run that was refused (`state`). `date` in UTC; None: no record is left.
 
-    `verdict` names the warnings; `why` says what is other than in the version before. `size` is bytes
-    on the disk, `shared` those of them that other versions use as well.
+    `verdict` names the failures and warnings; `why` says what is other than in the version before.
+    `size` is bytes on the disk, `shared` those of them that other versions use as well.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Version:
     why: str
     size: int
     shared: int
+    state: str = PUBLISHED
 
 
 def describe_versions(corpus: Corpus) -> list[Version]:
@@ -39,6 +42,20 @@ def describe_versions(corpus: Corpus) -> list[Version]:
     history = read_history(corpus)
     current = corpus.current_version()
     return [_describe(corpus, name, name == current, history) for name in corpus.versions()]
+
+
+def describe_refusals(corpus: Corpus) -> list[Version]:
+    """The runs that were not published since the oldest version that is kept, oldest first."""
+    kept = read_history(corpus)
+    since = min((kept[name].date for name in corpus.versions() if name in kept), default="")
+    return [
+        Version(
+            REFUSED_NAME, False, one.date, one.documents, one.chars,
+            ": ".join(filter(None, (one.state, ", ".join(one.failures)))), "", 0, 0, one.state,
+        )
+        for one in read_refusals(corpus)
+        if one.date >= since
+    ]  # fmt: skip
 
 
 def _describe(corpus: Corpus, name: str, is_current: bool, history: dict[str, Entry]) -> Version:

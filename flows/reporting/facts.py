@@ -14,7 +14,7 @@ from reinschrift.flows.store.tables import read_table
 from reinschrift.transforms.contracts import DOCUMENTS, LEDGER, METRICS, QUARANTINE, SENTENCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from reinschrift.expectations.report import Result
@@ -24,12 +24,17 @@ LINES_A_RULE = 10
 MAX_RULES = 60
 MAX_ROWS = 20
 MAX_CLUSTERS = 8
+MAX_TRENDS = 8  # a group
 MAX_VERSIONS = 60
 MAX_CHARS = 220
 CLUSTER_CHARS = 600
 BINS = 20
 NO_SITE = "no site"
 _PLACE = ("document_id", "block", "sentence")
+# A page as a person names it: its file, and its address or id within the file; `explain` takes both.
+_PAGE = pl.coalesce(pl.format("{} ({})", "source", pl.coalesce("url", "record_id")), "source").alias(
+    "source"
+)
 
 
 @dataclass(frozen=True)
@@ -69,17 +74,28 @@ class Cluster:
 
 
 @dataclass(frozen=True)
+class Trend:
+    """A figure over the versions, oldest first, the last of them this one."""
+
+    group: str
+    name: str
+    values: list[float]  # shares, or whole numbers
+
+
+@dataclass(frozen=True)
 class Facts:
     """All that a report shows; each list is cut to what a person reads."""
 
     result: Result
     history: list[dict[str, Any]]
+    trends: list[Trend]
     funnel: list[dict[str, Any]]
     rules: list[Rule]
     more_rules: int
     sites: list[dict[str, Any]]
     languages: list[tuple[str, int, int | None]]
     doubtful_drops: list[dict[str, Any]]
+    doubtful_keeps: list[dict[str, Any]]
     worst_pages: list[dict[str, Any]]
     clusters: list[Cluster]
     distributions: list[dict[str, Any]]
@@ -100,12 +116,14 @@ def gather_facts(folder: Path, corpus: Corpus, result: Result) -> Facts:
     return Facts(
         result,
         [*map(_over_time, history[-MAX_VERSIONS:]), _point("now", figures)],
+        list(_trends([*(entry.figures for entry in history[-MAX_VERSIONS:]), figures])),
         metrics.filter(pl.col("rule").is_null()).to_dicts(),
         [_rule(row, before, examples) for row in shown.head(MAX_RULES).iter_rows(named=True)],
         max(0, rules.height - MAX_RULES),
         _sites(figures, before),
         _languages(figures, before),
         _doubtful_drops(folder),
+        _doubtful_keeps(folder),
         _worst_pages(folder),
         list(_clusters(folder)),
         _distributions(folder, _folder_before(folder, corpus)),
@@ -133,6 +151,39 @@ def _point(name: str, figures: dict[str, Any]) -> dict[str, Any]:
         "share removed": 1 - kept / read if read else 0.0,
         "in quarantine": figures.get("quarantine", 0),
     }
+
+
+def _trends(versions: list[dict[str, Any]]) -> Iterator[Trend]:
+    """What is removed by step, rule and site, and the languages; of each the largest of today."""
+    now = versions[-1]
+    groups: tuple[tuple[str, str, Callable[[Any, dict[str, Any]], float]], ...] = (
+        ("share of characters removed, by step", "steps", _share_of_step),
+        ("hits for 1,000 pages, by rule", "rules", _hits_of_rule),
+        ("share of characters removed, by site", "sites", _share_of_site),
+        ("share of documents, by language", "languages", _share_of_language),
+    )
+    for group, key, measure in groups:
+        of = {name: measure(value, now) for name, value in now.get(key, {}).items()}
+        largest = sorted((name for name in of if of[name]), key=lambda name: (-of[name], name))
+        for name in largest[:MAX_TRENDS]:
+            values = [measure(version.get(key, {}).get(name), version) for version in versions]
+            yield Trend(group, name, values)
+
+
+def _share_of_step(counts: dict[str, int] | None, version: dict[str, Any]) -> float:
+    return float(counts["chars_dropped"] / max(1, version.get("chars_read", 0))) if counts else 0.0
+
+
+def _hits_of_rule(hits: int | None, version: dict[str, Any]) -> float:
+    return round(1000 * (hits or 0) / max(1, int(version.get("pages", 0))))
+
+
+def _share_of_site(counts: list[int] | None, _version: dict[str, Any]) -> float:
+    return float(1 - counts[1] / counts[2]) if counts and counts[2] else 0.0
+
+
+def _share_of_language(documents: int | None, version: dict[str, Any]) -> float:
+    return float((documents or 0) / max(1, version.get("documents", 0)))
 
 
 def _rule(row: dict[str, Any], before: dict[str, Any] | None, examples: dict[Any, Any]) -> Rule:
@@ -165,7 +216,7 @@ def _examples(folder: Path, rules: pl.DataFrame) -> dict[tuple[str, str], list[E
         .explode("turn", empty_as_null=False, keep_nulls=False)
         .collect()
     )
-    columns = [*_PLACE, "step", "rule", "source", "before", "after", "probability"]
+    columns = [*_PLACE, "step", "rule", _PAGE, "before", "after", "probability"]
     lines = (
         ledger.with_columns(turn=turn)
         .join(chosen.lazy(), on=["step", "rule", "turn"], how="semi")
@@ -209,11 +260,24 @@ def _doubtful_drops(folder: Path) -> list[dict[str, Any]]:
         read_table(folder, LEDGER)
         .filter(pl.col("probability").is_not_null() & (pl.col("action") == "drop"))
         .sort("probability", *_PLACE, descending=[True, False, False, False])
-        .select("source", "role", "probability", "before")
+        .select(_PAGE, "role", "probability", "before")
         .head(MAX_ROWS)
         .collect()
     )
     return _cut_all(rows.to_dicts())
+
+
+def _doubtful_keeps(folder: Path) -> list[dict[str, Any]]:
+    rows = (
+        read_table(folder, SENTENCES)
+        .filter(pl.col("probability").is_not_null())
+        .sort("probability", *_PLACE)
+        .select("document_id", "role", "probability", "text")
+        .head(MAX_ROWS)
+    )
+    sources = read_table(folder, DOCUMENTS).select("id", _PAGE)
+    found = rows.join(sources, left_on="document_id", right_on="id", how="left", maintain_order="left")
+    return _cut_all(found.collect().to_dicts())
 
 
 def _worst_pages(folder: Path) -> list[dict[str, Any]]:
@@ -221,7 +285,7 @@ def _worst_pages(folder: Path) -> list[dict[str, Any]]:
         read_table(folder, DOCUMENTS)
         .filter(pl.col("confidence").is_not_null())
         .sort("confidence", "id")
-        .select("source", "page_type", "confidence", "n_chars", "n_chars_read", "text")
+        .select(_PAGE, "page_type", "confidence", "n_chars", "n_chars_read", "text")
         .head(MAX_ROWS)
         .collect()
     )
@@ -236,12 +300,12 @@ def _clusters(folder: Path) -> Iterator[Cluster]:
         read_table(folder, LEDGER)
         .filter((pl.col("step") == "repeats") & pl.col("block").is_null())
         .sort("similarity", "document_id", nulls_last=True)
-        .select("source", "before", "kept_at", "similarity")
+        .select(_PAGE, "before", "kept_at", "similarity")
         .head(MAX_CLUSTERS)
         .collect()
     )
     ids = pl.DataFrame({"id": gone["kept_at"].unique()}).lazy()
-    kept = read_table(folder, DOCUMENTS).join(ids, on="id", how="semi").select("id", "source", "text")
+    kept = read_table(folder, DOCUMENTS).join(ids, on="id", how="semi").select("id", _PAGE, "text")
     texts = {row[0]: row[1:] for row in kept.collect().iter_rows()}
     for row in gone.iter_rows(named=True):
         source, text = texts.get(row["kept_at"], ("", ""))
@@ -335,11 +399,20 @@ def _gate(result: Result) -> list[dict[str, Any]]:
             "state": "passed" if one.success else "failed" if one.severity == ERROR else "warned",
             "found": one.error or one.found,
             "allowed": one.allowed,
+            "remedy": "" if one.success else one.remedy,
+            "rows": [] if one.success else [_in_words(row) for row in one.rows],
         }
         for one in result.findings
     ]
     order = {"failed": 0, "warned": 1, "passed": 2}
     return sorted(rows, key=lambda row: order[row["state"]])
+
+
+def _in_words(row: dict[str, Any]) -> str:
+    """A row that breaks an expectation: what has a value, the page first."""
+    page = {name: row[name] for name in ("id", "document_id", "source") if row.get(name)}
+    rest = {name: value for name, value in row.items() if value not in (None, "", [])}
+    return "; ".join(f"{name}: {_cut(str(value))}" for name, value in {**page, **rest}.items())
 
 
 def _cut(text: str) -> str:

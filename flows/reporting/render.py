@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -68,9 +69,17 @@ def render_report(facts: Facts) -> str:
             draw_line=draw_line,
             draw_histogram=draw_histogram,
             table=_table,
+            trends=[
+                (group, list(members))
+                for group, members in itertools.groupby(facts.trends, lambda trend: trend.group)
+            ],
             doubtful_drops=[
                 (f"{row['probability']:.2f}", row["role"] or "", row["before"], row["source"])
                 for row in facts.doubtful_drops
+            ],
+            doubtful_keeps=[
+                (f"{row['probability']:.2f}", row["role"] or "", row["text"], row["source"])
+                for row in facts.doubtful_keeps
             ],
             worst_pages=[
                 (
@@ -119,7 +128,7 @@ def _number(value: Any) -> str:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.1%}" if isinstance(value, float) else f"{value:+,}"
+    return f"{100 * value:+.1f} points" if isinstance(value, float) else f"{value:+,}"
 
 
 def _mean(value: float | None) -> str:

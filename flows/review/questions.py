@@ -92,15 +92,20 @@ def _dropped(corpus: Path) -> pl.DataFrame:
 
 
 def _kept(corpus: Path) -> pl.DataFrame:
-    """Kept blocks. Doubt: that of the page for short ones, for the model's own is not published."""
+    """Kept blocks. Doubt: how near the model was to dropping it, or why it kept a short one at all."""
     facts = read_table(corpus, DOCUMENTS).select("id", "source", "site", "confidence")
     blocks = (
         read_table(corpus, SENTENCES)
         .group_by(_BLOCK, maintain_order=True)
-        .agg(pl.col("text").str.join(" "), pl.col("language").first(), pl.col("kind").first())
+        .agg(
+            pl.col("text").str.join(" "),
+            pl.col("language", "kind", "probability").first(),
+        )
     )
+    # Where no model was asked, the page's own doubt stands for that of its short lines.
     is_short = pl.col("text").str.count_matches(r"\S+") <= 12
-    doubt = pl.when(is_short & (pl.col("kind") != "heading")).then(1 - pl.col("confidence"))
+    unasked = pl.when(is_short & (pl.col("kind") != "heading")).then(1 - pl.col("confidence"))
+    doubt = pl.coalesce(1 - pl.col("probability"), unasked)
     return (
         blocks.join(facts, left_on="document_id", right_on="id", how="left")
         .select(
@@ -109,10 +114,10 @@ def _kept(corpus: Path) -> pl.DataFrame:
             "site",
             "text",
             "language",
+            "probability",
             id=pl.format("{}:{}", *_BLOCK),
             is_kept=pl.lit(value=True),
             rule=pl.lit(None, dtype=pl.String),
-            probability=pl.lit(None, dtype=pl.Float32),
             doubt=doubt.cast(pl.Float64).fill_null(0.0),
         )
         .collect()

@@ -1,17 +1,21 @@
-"""The figures of every version that was published, also of those no longer kept."""
+"""The figures of every published version, also of those no longer kept; runs that were refused."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from reinschrift.flows.store.local import explain_os_error
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from reinschrift.flows.store.local import Corpus
 
 MAX_ENTRIES = 200
+MAX_REFUSALS = 50
+Row = TypeVar("Row")
 
 
 @dataclass(frozen=True)
@@ -31,10 +35,30 @@ class Entry:
     warnings: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Refusal:
+    """A run that was not published: when, what became of it, the expectations that failed."""
+
+    date: str
+    state: str
+    failures: list[str]
+    documents: int | None
+    chars: int | None
+
+
 def record_version(corpus: Corpus, entry: Entry) -> None:
     """Add a published version."""
-    path = corpus.home / "history.jsonl"
-    lines = [*_lines(corpus), json.dumps(asdict(entry))][-MAX_ENTRIES:]
+    _add(corpus.home / "history.jsonl", asdict(entry), MAX_ENTRIES)
+
+
+def record_refusal(corpus: Corpus, refusal: Refusal) -> None:
+    """Add a run that was not published."""
+    _add(corpus.home / "refused.jsonl", asdict(refusal), MAX_REFUSALS)
+
+
+def _add(path: Path, entry: dict[str, Any], keep: int) -> None:
+    """Add a line to a file of which the last lines are kept."""
+    lines = [*_lines(path), json.dumps(entry)][-keep:]
     aside = path.with_suffix(".part")
     try:
         aside.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -45,7 +69,14 @@ def record_version(corpus: Corpus, entry: Entry) -> None:
 
 def read_history(corpus: Corpus) -> dict[str, Entry]:
     """Every version that was published, by name, oldest first."""
-    return {entry.version: entry for entry in map(_parse, _lines(corpus)) if entry}
+    entries = (_parse(Entry, line) for line in _lines(corpus.home / "history.jsonl"))
+    return {entry.version: entry for entry in entries if entry}
+
+
+def read_refusals(corpus: Corpus) -> list[Refusal]:
+    """The last runs that were not published, oldest first."""
+    found = (_parse(Refusal, line) for line in _lines(corpus.home / "refused.jsonl"))
+    return [one for one in found if one]
 
 
 def past_figures(corpus: Corpus, settings: str, count: int) -> list[dict[str, Any]]:
@@ -64,16 +95,16 @@ def past_figures(corpus: Corpus, settings: str, count: int) -> list[dict[str, An
     return found[::-1]
 
 
-def _lines(corpus: Corpus) -> list[str]:
+def _lines(path: Path) -> list[str]:
     try:
-        return (corpus.home / "history.jsonl").read_text(encoding="utf-8").splitlines()
+        return path.read_text(encoding="utf-8").splitlines()
     except FileNotFoundError:
         return []
 
 
-def _parse(line: str) -> Entry | None:
+def _parse(row: type[Row], line: str) -> Row | None:
     """An entry; None for a line that is none, for the past is worth less than a run."""
     try:
-        return Entry(**json.loads(line))
+        return row(**json.loads(line))
     except (ValueError, TypeError):
         return None

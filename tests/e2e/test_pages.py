@@ -2,20 +2,24 @@
 
 import re
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from selectolax.lexbor import LexborHTMLParser
 
-from reinschrift.expectations.report import PUBLISHED, Result
+from reinschrift.expectations.report import Result
+from reinschrift.expectations.states import PUBLISHED
 from reinschrift.expectations.verdict import Verdict
 from reinschrift.flows.cli import app
 from reinschrift.flows.face.explain import Explained, Passage, explain_page
 from reinschrift.flows.reporting.charts import draw_histogram, draw_line
 from reinschrift.flows.reporting.explained import group_passages, render_pages
-from reinschrift.flows.reporting.facts import Cluster, Example, Facts, Rule, gather_facts
+from reinschrift.flows.reporting.facts import Cluster, Example, Facts, Rule, Trend, gather_facts
 from reinschrift.flows.reporting.render import render_report
 from reinschrift.flows.store.local import Corpus
+from reinschrift.flows.store.tables import read_table
+from reinschrift.transforms.contracts import SENTENCES
 from tests.browser import DESKTOP, PHONE, axe_source, open_browser, violations
 from tests.conftest import clean
 
@@ -61,17 +65,20 @@ def make_facts(text, number=3):
     return Facts(
         Result(PUBLISHED, Verdict([]), text, text, message=text),
         [{"name": text, "documents": number, "characters kept": number, "share removed": 0.1, "in quarantine": 0}] * 2,
+        [Trend(text, text, [0.1, 0.2])],
         [{"step": text, "unit": "block", "units_in": 3, "units_out": 1, "units_dropped": 2, "units_edited": 0}],
         [Rule(text, text, 1, 1, 1, 0, [example])], 3,
         [{"site": text, "documents": 1, "removed": 0.1, "removed_before": 0.2}],
         [(text, 1, 2)],
         [{"source": text, "role": text, "probability": 0.4, "before": text}],
+        [{"source": text, "role": text, "probability": 0.6, "text": text}],
         [{"source": text, "page_type": text, "confidence": 0.1, "n_chars": 1, "n_chars_read": 2, "text": text}],
         [cluster],
         [{"name": text, "now": [0.1] * 20, "before": [0.2] * 20, "labels": ("0", "1", "2")}],
         [(text, 0.1, None)],
         [{"source": text, "record": text, "reason": text, "remedy": text}],
-        [{"name": text, "what": text, "state": "failed", "found": text, "allowed": text}],
+        [{"name": text, "what": text, "state": "failed", "found": text, "allowed": text,
+          "remedy": text, "rows": [text]}],
     )  # fmt: skip
 
 
@@ -147,6 +154,31 @@ def test_a_refused_run_says_so_first(tmp_path, out):
     assert "<h1>refused by strict" in html
     assert "Nothing was published" in html
     assert html.index("refused by strict") < html.index("What changed")
+
+
+def test_a_failure_shows_rows_pages_and_what_to_do(tmp_path, out):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        '[[expectation]]\nname = "long"\ntable = "documents"\nholds = "n_words > 12"\nwhy = "no stubs"\n'
+    )
+    report = clean([out / "pages"], tmp_path / "out", expectations=[own])
+    corpus = Corpus(tmp_path / "out")
+    html = render_report(gather_facts(corpus.staging, corpus, report.result))
+    gate = html[html.index('id="gate"') :]
+    assert "more.txt" in gate[: gate.index("</tr>", gate.index("own."))]
+    assert "What to do: look at the rows" in gate
+
+
+def test_keeps_and_trends_are_shown(out):
+    report = (out / "report.html").read_text()
+    assert "Over time: hits for 1,000 pages, by rule" in report
+    corpus = Corpus(out / "out")
+    sentences = read_table(corpus.current.resolve(), SENTENCES).collect()
+    asked = sentences.filter(pl.col("probability").is_not_null())
+    assert 0 < asked.height <= sentences.height
+    doubtful = asked.sort("probability", "id").row(0, named=True)
+    facts = report[report.index("Keeps the models were least sure of") :]
+    assert f"{doubtful['probability']:.2f}" in facts
 
 
 def test_the_command(out, tmp_path):

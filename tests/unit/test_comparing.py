@@ -4,9 +4,15 @@ import json
 
 import pytest
 
+from reinschrift.expectations.states import REFUSED_BY_GATE
 from reinschrift.flows.comparing.difference import NOW_DROPPED, NOW_KEPT, OTHER_RULE, compare_corpora
 from reinschrift.flows.comparing.reproduction import foretell, make_again
-from reinschrift.flows.comparing.versions import describe_versions, find_version, two_versions
+from reinschrift.flows.comparing.versions import (
+    describe_refusals,
+    describe_versions,
+    find_version,
+    two_versions,
+)
 from reinschrift.flows.config import load_settings
 from reinschrift.flows.face.differences import print_lines, write_json, write_markdown
 from reinschrift.flows.ports import InProcessMapper
@@ -58,6 +64,18 @@ def test_versions_say_when_what_and_why(tmp_path, pages):
     assert [one.is_current for one in found] == [False, False, True]
     assert found[0].chars - found[1].chars == len(ADVERT) + 1
     assert all(one.date and one.size and one.verdict.startswith("passed") for one in found)
+
+
+def test_a_refused_run_is_listed_with_what_failed(tmp_path, pages):
+    _published(tmp_path, pages)
+    (pages / "third.txt").write_text("Nobody had told the gulls about the new timetable.\n")
+    refused = clean([pages], tmp_path / "out", **QUIET, severity={"sanity.*": "error"},
+                    thresholds={"sanity.repeats": -1.0})  # fmt: skip
+    assert refused.version is None
+    [one] = describe_refusals(Corpus(tmp_path / "out"))
+    assert (one.state, one.documents, one.is_current) == (REFUSED_BY_GATE, 3, False)
+    assert one.verdict == "refused by the gate: sanity.repeats"
+    assert len(describe_versions(Corpus(tmp_path / "out"))) == 1
 
 
 def test_unchanged_files_are_shared_and_survive_the_oldest(tmp_path, pages):

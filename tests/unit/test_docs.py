@@ -28,7 +28,7 @@ def head_of(table) -> str:
         f"Grain: {table.grain}.",
         f"Key: {keys}." if keys else "",
         f"Foreign keys: {'; '.join(one.what for one in table.references)}." if table.references else "",
-        f"Hive folders by `{table.partition_by}`." if table.partition_by else "",
+        f"A folder by `{table.partition_by}`." if table.partition_by else "",
     ]
     invariants = "; ".join(one.what for one in table.invariants)
     return f"{' '.join(part for part in parts if part)}\n\nInvariants: {invariants}.\n"

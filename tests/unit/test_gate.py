@@ -1,6 +1,7 @@
 """The gate finds what is wrong with a corpus, names it once, and says where to look."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -250,3 +251,18 @@ def test_foreign_parquet_is_judged(tmp_path):
     verdict = judge(tmp_path, Terms(foreign_text="text"))
     assert [one.name for one in verdict.failures] == ["foreign.files"]
     assert "no column 'text'" in verdict.failures[0].found
+
+
+def test_data_docs_load_nothing_and_suites_are_read_back(corpus, tmp_path):
+    docs = tmp_path / "docs"
+    with GateProcess() as gate:
+        verdict = gate.judge(corpus, Terms(sealed=True, data_docs=str(docs)))
+    assert verdict.passed
+    pages = [*docs.rglob("*.html"), *docs.rglob("*.css")]
+    assert docs / "index.html" in pages
+    outside = re.compile(r"<(?:script|link|img)\b[^>]*(?:src|href)=[\"']https?:|url\([\"']?https?:")
+    assert [page for page in pages if outside.search(page.read_text(encoding="utf-8"))] == []
+    suites = {path.stem: json.loads(path.read_text()) for path in (docs / "suites").iterdir()}
+    assert set(suites) >= {table.name for table in PUBLISHED}
+    measured = {one["kwargs"]["column"] for suite in suites.values() for one in suite["expectations"]}
+    assert measured == {one.name for one in verdict.findings}

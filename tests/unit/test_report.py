@@ -8,17 +8,19 @@ import pytest
 from junitparser import JUnitXml
 
 from reinschrift.expectations.report import (
+    Result,
+    describe,
+    summarise,
+    write_json,
+    write_junit,
+)
+from reinschrift.expectations.states import (
     NOTHING_TO_READ,
     PUBLISHED,
     REFUSED_BY_GATE,
     REFUSED_BY_STRICT,
     SOUND,
     UNSOUND,
-    Result,
-    describe,
-    summarise,
-    write_json,
-    write_junit,
 )
 from reinschrift.expectations.verdict import Finding, Verdict
 from reinschrift.flows.checking import check_corpus

@@ -144,7 +144,7 @@ def _ask_model(
     """
     numbered = judged.with_row_index("row")
     is_asked = (pl.col("format") == "text") | pl.col("page").is_in([*contexts])
-    numbered = numbered.drop("role", strict=False)
+    numbered = numbered.drop("role", "probability", strict=False)
     first = _fall(numbered.filter(is_asked), profile, contexts)
     fallen = [first.fallen]
     left, falls = first.asked.filter(pl.col("format") == "text"), first.fallen

@@ -18,7 +18,7 @@ def cut_sentences(working: Working, context: Context) -> Outcome:
     sentences = split_sentences(
         blocks.select("page", "block", "text", "start", "kind", "language")
     ).join(
-        blocks.select("page", "block", "kind", "language", "kept_by", "role"),
+        blocks.select("page", "block", "kind", "language", "kept_by", "role", "probability"),
         on=["page", "block"],
         how="left",
         maintain_order="left",
