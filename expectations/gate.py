@@ -40,7 +40,7 @@ from reinschrift.expectations.sanity import judge_sanity
 from reinschrift.expectations.seal import read_manifest, verify_seal
 from reinschrift.expectations.suites import judge_by_suites
 from reinschrift.expectations.terms import Terms
-from reinschrift.expectations.verdict import Finding, Observation, Verdict, find
+from reinschrift.expectations.verdict import Observation, Verdict, find
 from reinschrift.transforms.contracts import PUBLISHED
 
 if TYPE_CHECKING:
@@ -285,11 +285,6 @@ def _plain(value: Any) -> Any:
         return value
     text = str(value)
     return text if len(text) <= MAX_CELL_CHARS else text[: MAX_CELL_CHARS - 1] + "…"
-
-
-def verdict_from(answer: dict[str, Any]) -> Verdict:
-    """The verdict in a process's answer."""
-    return Verdict([Finding(**one) for one in answer["findings"]], answer["figures"])
 
 
 def _import_great_expectations() -> None:

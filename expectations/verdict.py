@@ -174,3 +174,8 @@ def _finding(one: Observation, *, success: bool) -> Finding:
         remedy="" if success else remedy,
         seconds=one.seconds,
     )
+
+
+def verdict_from(answer: dict[str, Any]) -> Verdict:
+    """The verdict that `asdict` made plain."""
+    return Verdict([Finding(**one) for one in answer["findings"]], answer["figures"])

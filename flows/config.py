@@ -257,6 +257,12 @@ class Settings(BaseSettings):
     strict: bool = setting(
         False, description="quarantined input fails the run", affects="nothing", unit="yes/no"
     )
+    verify: bool = setting(
+        False,
+        description="hash every input again, and judge again, though nothing seems to have changed",
+        affects="nothing",
+        unit="yes/no",
+    )
     replay_pages: int = setting(
         200,
         ge=0,

@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,17 @@ from reinschrift.expectations.states import (
     REFUSED_BY_STRICT,
 )
 from reinschrift.expectations.terms import Terms
+from reinschrift.expectations.verdict import verdict_from
 from reinschrift.flows.sources.inputs import Inputs, find_inputs
+from reinschrift.flows.sources.known_files import KnownFiles
 from reinschrift.flows.stages.assemble import finish_tables, publish_part
 from reinschrift.flows.stages.cache import discard_damaged, forget_stages
-from reinschrift.flows.stages.fingerprint import corpus_code_version, kept_settings, settings_version
+from reinschrift.flows.stages.fingerprint import (
+    code_version,
+    corpus_code_version,
+    kept_settings,
+    settings_version,
+)
 from reinschrift.flows.stages.read import (
     clear_notes,
     count_pages,
@@ -57,6 +64,7 @@ from reinschrift.flows.store.last_run import (
 from reinschrift.flows.store.local import Corpus, OutputError, explain_os_error
 from reinschrift.flows.store.removals import read_removals, removal_keys
 from reinschrift.flows.store.tables import read_table
+from reinschrift.flows.unchanged import describe_state, judgement_terms, unchanged_verdict
 from reinschrift.flows.workers.gate_process import GateProcess
 from reinschrift.transforms.contracts import LEDGER, METRICS, QUARANTINE
 from reinschrift.transforms.errors import ReinschriftError
@@ -155,19 +163,66 @@ def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
     settings = with_review(settings)
     options = settings.options()
     clock = _Clock()
-    with corpus.lock(), open_gate() as gate:
+    with corpus.lock():
         corpus.prepare()
         bucket = _open_bucket(settings)
         previous = _current_metrics(corpus)
-        inputs = find_inputs(
-            named, settings.shard_bytes, settings.max_decompress_ratio, corpus.home / "stdin", stdin
-        )
-        _refuse_nothing(inputs)
+        inputs = _plan(named, settings, corpus, stdin)
+        work = Work(inputs, [], settings, settings_version(settings, options), previous, bucket)
         clock.lap("plan")
-        stages = _read(inputs, settings, mapper, reporter)
-        clock.lap("read")
-        work = Work(inputs, stages, settings, settings_version(settings, options), previous, bucket)
-        return _resolve_and_publish(work, mapper, reporter, gate, clock)
+        unchanged = None if settings.verify else _report_unchanged(work, reporter, clock)
+        if unchanged:
+            return unchanged
+        with open_gate() as gate:
+            work = replace(work, stages=_read(inputs, settings, mapper, reporter))
+            clock.lap("read")
+            return _resolve_and_publish(work, mapper, reporter, gate, clock)
+
+
+def _plan(named: Sequence[str], settings: Settings, corpus: Corpus, stdin: BinaryIO | None) -> Inputs:
+    """Find the inputs; those nobody touched since the last run are not hashed again.
+
+    Raises NothingToReadError, UnreadableError.
+    """
+    path = corpus.home / "inputs.jsonl"
+    cut_by = (settings.shard_bytes, settings.max_decompress_ratio, code_version("flows.sources.inputs"))
+    known = KnownFiles(repr(cut_by)) if settings.verify else KnownFiles.read(path, repr(cut_by))
+    spool = corpus.home / "stdin"
+    inputs = find_inputs(named, settings.shard_bytes, settings.max_decompress_ratio, spool, stdin, known)
+    _refuse_nothing(inputs)
+    try:
+        known.write(path)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+    return inputs
+
+
+def _report_unchanged(work: Work, reporter: Reporter, clock: _Clock) -> Report | None:
+    """The report of the published version, if it is what this run would publish."""
+    corpus, settings = Corpus(work.settings.out), work.settings
+    fingerprint = fingerprint_of(work.inputs, work.version, removal_keys(read_removals(corpus)))
+    last = read_last_run(corpus)
+    answer = unchanged_verdict(corpus, last, fingerprint, judgement_terms(settings))
+    if answer is None or last is None or work.previous is None:
+        return None
+    if work.bucket:
+        folder = corpus.versions_folder / last.version
+        _upload(work.bucket, folder, fingerprint, settings, reporter)
+        clock.lap("upload")
+    return Report(
+        settings.out,
+        verdict_from(dict(answer)),
+        work.previous,
+        work.previous,
+        read_table(corpus.current.resolve(), QUARANTINE).collect(),
+        (*work.inputs.ignored, *ignored_within(last.stages, settings)),
+        last.version,
+        work.inputs.size,
+        is_unchanged=True,
+        seconds=clock.laps,
+        settings=_kept(work),
+        example=_example(corpus),
+    )
 
 
 def with_review(settings: Settings) -> Settings:
@@ -262,7 +317,10 @@ def _publish_if_good(
     version = _seal_and_publish(work, fingerprint, verdict) if may_publish else None
     if version:
         forget_stages(stages, corpus)
-        write_last_run(corpus, LastRun(version, work.version, settings, inputs, stages))
+        state = describe_state(corpus.versions_folder / version)
+        terms = judgement_terms(settings)
+        last = LastRun(version, work.version, settings, inputs, stages, terms, asdict(verdict), state)
+        write_last_run(corpus, last)
     clock.lap("switch")
     if version and work.bucket:
         _upload(work.bucket, corpus.versions_folder / version, fingerprint, settings, reporter)

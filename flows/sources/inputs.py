@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, BinaryIO
 from reinschrift.flows.readers import READERS, Broken, Columns, Piece, format_of, is_packed
 from reinschrift.flows.readers.sniffing import HEAD_BYTES, suffix_by_content
 from reinschrift.flows.readers.unpacking import packing_of
+from reinschrift.flows.sources.known_files import now_ns
 from reinschrift.flows.sources.pieces import plan_cuts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from reinschrift.flows.sources.known_files import Cut, KnownFiles
     from reinschrift.flows.sources.remote import RemoteFile
 
 CHUNK_BYTES = 1 << 20
@@ -74,17 +76,19 @@ class _Found:
     ignored: list[str] = field(default_factory=list)
 
 
-def find_inputs(
+def find_inputs(  # noqa: PLR0913, PLR0917 - what decides how inputs are found and cut
     named: Iterable[str],
     shard_bytes: int,
     max_decompress_ratio: float = DEFAULT_RATIO,
     spool: Path | None = None,
     stdin: BinaryIO | None = None,
+    known: KnownFiles | None = None,
 ) -> Inputs:
     """Find and hash the files, and group them into shards, whatever the order they were named in.
 
-    What can't be read is `broken`; files of other formats met in folders are `ignored`. Standard input
-    is copied to the folder `spool`, since it is read more than once.
+    Files that are `known` are not read. What can't be read is `broken`; files of other formats met in
+    folders are `ignored`. Standard input is copied to the folder `spool`, since it is read more than
+    once.
     """
     found = _Found(spool, stdin)
     for name in named:
@@ -95,7 +99,7 @@ def find_inputs(
     for source, file in sorted(files.items()):
         try:
             pieces, digest = (
-                _cut_file(Path(file), source, shard_bytes, max_decompress_ratio)
+                _cut_file(Path(file), source, shard_bytes, max_decompress_ratio, known)
                 if isinstance(file, str)
                 else ([(file.piece, file.digest)] if file.piece.end else [], file.digest)
             )
@@ -263,10 +267,12 @@ def _once_each(files: dict[str, str]) -> dict[str, str]:
     return once
 
 
-def _cut_file(
-    path: Path, source: str, shard_bytes: int, ratio: float
-) -> tuple[list[tuple[Piece, bytes]], bytes]:
+def _cut_file(path: Path, source: str, shard_bytes: int, ratio: float, known: KnownFiles | None) -> Cut:
     """The pieces of one file with a digest each, and the digest of the whole."""
+    recalled = known and known.recall(path, source, path.stat())
+    if recalled:
+        return recalled
+    began = now_ns()
     whole = hashlib.blake2b(digest_size=DIGEST_BYTES)
     pieces: list[tuple[Piece, bytes]] = []
     line = 1
@@ -296,6 +302,8 @@ def _cut_file(
                     cut.offset,
                 )
                 pieces.append((piece, part.digest()))
+    if known:
+        known.note(source, status, began, (pieces, whole.digest()))
     return pieces, whole.digest()
 
 

@@ -108,6 +108,18 @@ def corpus_code_version() -> str:
     return code_version(*CORPUS_MODULES)
 
 
+@cache
+def program_version() -> str:
+    """A hash of every source file, and of the versions of the libraries that judge."""
+    hasher = hashlib.blake2b(digest_size=16)
+    for folder in ("expectations", "flows", "transforms"):
+        for path in sorted((PACKAGE / folder).rglob("*.py")):
+            hasher.update(path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes())
+    for library in ("great-expectations", "pandas", "polars"):
+        hasher.update(f"{library}=={metadata.version(library)}".encode())
+    return hasher.hexdigest()
+
+
 def settings_version(settings: Settings, options: Options) -> str:
     """A hash of the settings that decide what is kept, and of the code of all stages."""
     return _version(settings, options, affecting("read", "resolve"), corpus_code_version())

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.config import Settings
 from reinschrift.flows.readers import Broken
@@ -25,7 +25,8 @@ class NotRepeatableError(ReinschriftError):
 class LastRun:
     """The last run that published: its corpus version, settings, and what it read.
 
-    `code` is the version of settings and code; `inputs` has no shards.
+    `code` is the version of settings and code; `inputs` has no shards. `terms` is what the `verdict`
+    depends on besides the corpus, `files` the sizes and times of what was published.
     """
 
     version: str
@@ -33,6 +34,9 @@ class LastRun:
     settings: Settings
     inputs: Inputs
     stages: list[str]
+    terms: str = ""
+    verdict: dict[str, Any] | None = None
+    files: dict[str, list[int]] = field(default_factory=dict)
 
 
 def write_last_run(corpus: Corpus, run: LastRun) -> None:
@@ -45,10 +49,13 @@ def write_last_run(corpus: Corpus, run: LastRun) -> None:
         "broken": [asdict(one) for one in run.inputs.broken],
         "ignored": run.inputs.ignored,
         "stages": run.stages,
+        "terms": run.terms,
+        "verdict": run.verdict,
+        "files": run.files,
     }
     aside = corpus.last_run.with_suffix(".part")
     try:
-        aside.write_text(json.dumps(facts, indent=1), encoding="utf-8")
+        aside.write_text(json.dumps(facts), encoding="utf-8")
         aside.rename(corpus.last_run)
     except OSError as error:
         raise explain_os_error(error, corpus.last_run) from error
@@ -65,6 +72,9 @@ def read_last_run(corpus: Corpus) -> LastRun | None:
             Settings(**facts["settings"]),
             Inputs((), broken, tuple(facts["ignored"]), facts["digest"]),
             facts["stages"],
+            facts.get("terms", ""),
+            facts.get("verdict"),
+            facts.get("files", {}),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None

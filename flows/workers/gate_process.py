@@ -10,8 +10,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Self
 
-from reinschrift.expectations.gate import verdict_from
-from reinschrift.expectations.verdict import Observation, Verdict, find
+from reinschrift.expectations.verdict import Observation, Verdict, find, verdict_from
 
 if TYPE_CHECKING:
     from pathlib import Path
