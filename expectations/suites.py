@@ -24,11 +24,8 @@ if TYPE_CHECKING:
 
 SITE = "docs"
 # Great Expectations' pages load styles, scripts and logos from elsewhere; without scripts all is shown.
-OUTSIDE = re.compile(
-    r"<script\b.*?</script>|<link\b[^>]*href=[\"']https?://[^>]*>|<img\b[^>]*src=[\"']https?://[^>]*>",
-    re.DOTALL,
-)
-OUTSIDE_IMAGE = re.compile(r"url\(['\"]?https?://[^)]*\)")
+OUTSIDE = "script, link[href^='http'], img[src^='http']"
+OUTSIDE_IMAGE = re.compile(r"url\(['\"]?https?:[^()]*\)")
 STYLE = """<meta name="viewport" content="width=device-width"><style>
 body { font: 16px/1.5 system-ui, sans-serif; margin: 1rem; overflow-wrap: anywhere; }
 table { border-collapse: collapse; }
@@ -158,7 +155,13 @@ def _export_suites(suites: dict[str, Any], folder: Path) -> None:
 
 def _cut_off(site: Path) -> None:
     """Take out of all pages and styles what they would load from elsewhere."""
-    for page in (*site.rglob("*.html"), *site.rglob("*.css")):
-        text = OUTSIDE.sub("", page.read_text(encoding="utf-8"))
-        text = OUTSIDE_IMAGE.sub("none", text).replace("</head>", STYLE, 1)
+    from selectolax.lexbor import LexborHTMLParser
+
+    for page in site.rglob("*.html"):
+        tree = LexborHTMLParser(page.read_text(encoding="utf-8"))
+        for node in tree.css(OUTSIDE):
+            node.decompose()
+        text = OUTSIDE_IMAGE.sub("none", tree.html or "").replace("</head>", STYLE, 1)
         page.write_text(text, encoding="utf-8")
+    for sheet in site.rglob("*.css"):
+        sheet.write_text(OUTSIDE_IMAGE.sub("none", sheet.read_text(encoding="utf-8")), encoding="utf-8")

@@ -13,7 +13,7 @@ import polars as pl
 
 from reinschrift.flows.aside import Silent, run_aside
 from reinschrift.flows.config import load_settings
-from reinschrift.flows.ports import PoolMapper
+from reinschrift.flows.ports import open_mapper
 from reinschrift.flows.readers.decoding import without_surrogates
 from reinschrift.flows.readers.sniffing import HEAD_BYTES, looks_like_html
 from reinschrift.flows.run import Report, run_plan
@@ -202,7 +202,7 @@ def run(inputs: Sequence[str | Path], out: str | Path = "data", **settings: Any)
     worker processes import the script. Raises ReinschriftError for what the user can fix.
     """
     given = load_settings(out=Path(out), **settings)
-    pool = PoolMapper(given.workers)
+    pool = open_mapper(given)
     try:
         return run_plan([str(name) for name in inputs], given, pool, Silent())
     finally:

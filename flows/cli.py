@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_origin
 import typer
 from rich.console import Console
 
-from reinschrift.flows.config import Settings, load_settings
+from reinschrift.flows.config import SECRETS, Settings, load_settings
 from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
@@ -58,14 +58,14 @@ PANELS = {
     "resolve": "Settings: repeats, templates, quality, files",
     "nothing": "Settings: how a run goes",
 }
-SECRET = "mask_key"  # noqa: S105 - the name of the setting
 
 
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for every setting; it gets those that were given as `flags`."""
     signature = inspect.signature(command, eval_str=True)
     own = [parameter for name, parameter in signature.parameters.items() if name != "flags"]
-    options = [_option(name, field) for name, field in Settings.model_fields.items() if name != SECRET]
+    fields = Settings.model_fields.items()
+    options = [_option(name, field) for name, field in fields if name not in SECRETS]
 
     @functools.wraps(command)
     def with_flags(**given: Any) -> None:
@@ -193,31 +193,22 @@ def run(
 ) -> None:
     """Clean pages and publish the corpus, if the gate lets it pass."""
     from reinschrift.flows.face.console import ProgressReporter
-    from reinschrift.flows.ports import PoolMapper
+    from reinschrift.flows.ports import open_mapper
     from reinschrift.flows.run import run_plan
 
     _check_folders(junit, summary, json_file, page)
     settings = _settings(config, **flags)
-    pool = PoolMapper(settings.workers)
+    pool = open_mapper(settings)
     try:
         with _reported(junit, summary, json_file), ProgressReporter(Console(stderr=True)) as reporter:
             report = run_plan(inputs or [DEFAULT_INPUT], settings, pool, reporter)
     finally:
         pool.close()
     if page:
-        _write_page(report.result, settings, page)
+        from reinschrift.flows.reporting.page import write_report
+
+        write_report(report.result, settings, page)
     _finish(report, junit, summary, json_file)
-
-
-def _write_page(result: Result, settings: Settings, path: Path) -> None:
-    """The report of a run: of the version it published, or else of the one that was refused."""
-    from reinschrift.flows.reporting.facts import gather_facts
-    from reinschrift.flows.reporting.render import render_report
-    from reinschrift.flows.store.local import Corpus
-
-    corpus = Corpus(settings.out)
-    folder = corpus.current.resolve() if result.version else corpus.staging
-    _write_text(path, render_report(gather_facts(folder, corpus, result)))
 
 
 @app.command("report")
@@ -228,11 +219,12 @@ def show_report_page(
 ) -> None:
     """Judge the published corpus again, and write a report to look at: one HTML page, offline."""
     from reinschrift.flows.checking import check_corpus
+    from reinschrift.flows.reporting.page import write_report
 
     _check_folders(page)
     settings = _settings(config, out=out)
     result = check_corpus(settings.out, settings)
-    _write_page(result, settings, page)
+    write_report(result, settings, page)
     typer.echo(f"{result.headline}; wrote {page}")
     raise typer.Exit(0 if result.is_good else FAILED)
 
@@ -320,9 +312,7 @@ def flow(
     settings = _settings(config, **flags)
     _check_folders(junit, summary, json_file, page)
     with _reported(junit, summary, json_file):
-        report = run_once(inputs or [DEFAULT_INPUT], settings)
-    if page:
-        _write_page(report.result, settings, page)
+        report = run_once(inputs or [DEFAULT_INPUT], settings, page)
     _finish(report, junit, summary, json_file)
 
 
@@ -333,16 +323,23 @@ def serve(
     *,
     cron: Annotated[str | None, typer.Option(help='when to run, such as "0 5 * * *"')] = None,
     every: Annotated[float | None, typer.Option(help="or: how often, in seconds", min=1)] = None,
+    page: Page = None,
+    port: Annotated[
+        int | None, typer.Option(help="of the UI; 4200, or any that is free", min=1, max=65535)
+    ] = None,
+    no_ui: Annotated[bool, typer.Option("--no-ui", help="serve without Prefect's UI")] = False,
     config: Config = None,
     flags: dict[str, Any],
 ) -> None:
-    """Run the flow on a schedule, until stopped."""
-    from reinschrift.flows.serving import serve_on_schedule
+    """Run the flow on a schedule, until stopped; its UI is on loopback."""
+    from reinschrift.flows.serving import Serving, serve_on_schedule
 
     if (cron is None) == (every is None):
         raise typer.BadParameter("give --cron or --every")
+    _check_folders(page)
     settings = _settings(config, **flags)
-    serve_on_schedule(inputs or [DEFAULT_INPUT], settings, cron, every)
+    plan = Serving(cron, every, page, port, with_ui=not no_ui)
+    serve_on_schedule(inputs or [DEFAULT_INPUT], settings, plan, typer.echo)
 
 
 @app.command()
@@ -479,9 +476,9 @@ def reproduce(
 def _make_again(folder: Path, inputs: list[str], settings: Settings) -> Reproduction:
     from reinschrift.flows.comparing.reproduction import make_again
     from reinschrift.flows.face.console import ProgressReporter
-    from reinschrift.flows.ports import PoolMapper
+    from reinschrift.flows.ports import open_mapper
 
-    pool = PoolMapper(settings.workers)
+    pool = open_mapper(settings)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             return make_again(folder, inputs, settings, pool, reporter)
@@ -546,13 +543,13 @@ def remove(
     from datetime import UTC, datetime
 
     from reinschrift.flows.face.console import ProgressReporter
-    from reinschrift.flows.ports import PoolMapper
+    from reinschrift.flows.ports import open_mapper
     from reinschrift.flows.run import republish
     from reinschrift.flows.store.removals import add_removal, undo_removal
 
     settings = _settings(config, out=out, publish=publish)
     day = datetime.now(UTC).date().isoformat()
-    pool = PoolMapper(settings.workers)
+    pool = open_mapper(settings)
     try:
         with ProgressReporter(Console(stderr=True)) as reporter:
             change = undo_removal(name) if undo else add_removal(name, day, reason)

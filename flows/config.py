@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, WithJsonSchema, field_serializer, field_validator
+from pydantic.json_schema import SkipJsonSchema  # noqa: TC002 - the model reads it
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 DEFAULT_FILE = Path("reinschrift.toml")
 ENV_PREFIX = "REINSCHRIFT_"
 MIN_KEY_CHARS = 16
+SECRETS = {"mask_key", "notify"}  # of the environment alone; in no file, form or log
 WRITABLE = re.compile(r"(?:(?:s3|gs)://[^/]+|az://[^/]+/[^/]+)(?:/[^/*?\[\]]+)*/?")
 Unit = Literal["page", "block", "sentence"]
 
@@ -55,6 +57,11 @@ def affecting(*stages: Affects) -> tuple[str, ...]:
     )
 
 
+def _table_schema(value: str) -> dict[str, Any]:
+    """How a form asks for a table of names and values."""
+    return {"type": "object", "additionalProperties": {"type": value}}
+
+
 class Settings(BaseSettings):
     """Every setting, written once: type, default, unit, meaning, and what it affects.
 
@@ -77,6 +84,12 @@ class Settings(BaseSettings):
         description="processes at work",
         affects="nothing",
         unit="processes",
+    )
+    cluster: str | None = setting(
+        None,
+        description="address of a Dask scheduler, tcp://host:8786, whose workers read and publish",
+        affects="nothing",
+        unit="address",
     )
     skip: Annotated[tuple[str, ...], NoDecode] = setting(
         (), description="steps to leave out", affects="read", unit="list"
@@ -187,7 +200,7 @@ class Settings(BaseSettings):
         affects="read",
         unit="list",
     )
-    mask_key: SecretStr | None = setting(
+    mask_key: SkipJsonSchema[SecretStr | None] = setting(
         None,
         description="secret that says masked values apart; from the environment alone",
         affects="read",
@@ -214,7 +227,9 @@ class Settings(BaseSettings):
         affects="read",
         unit="bytes a byte",
     )
-    columns: Annotated[tuple[tuple[str, str], ...], NoDecode] = setting(
+    columns: Annotated[
+        tuple[tuple[str, str], ...], NoDecode, WithJsonSchema(_table_schema("string"))
+    ] = setting(
         (),
         description='names of the columns of records, such as {text = "content"}',
         affects="read",
@@ -257,6 +272,13 @@ class Settings(BaseSettings):
     strict: bool = setting(
         False, description="quarantined input fails the run", affects="nothing", unit="yes/no"
     )
+    notify: SkipJsonSchema[SecretStr | None] = setting(
+        None,
+        description="who is told of a run that was not published: an address of Apprise; "
+        "from the environment alone",
+        affects="nothing",
+        unit="secret",
+    )
     verify: bool = setting(
         False,
         description="hash every input again, and judge again, though nothing seems to have changed",
@@ -283,13 +305,17 @@ class Settings(BaseSettings):
         affects="nothing",
         unit="paths",
     )
-    severity: Annotated[tuple[tuple[str, str], ...], NoDecode] = setting(
+    severity: Annotated[
+        tuple[tuple[str, str], ...], NoDecode, WithJsonSchema(_table_schema("string"))
+    ] = setting(
         (),
         description='of expectations by name: {"sanity.*" = "warn"}; error, warn or off',
         affects="nothing",
         unit="table",
     )
-    thresholds: Annotated[tuple[tuple[str, float], ...], NoDecode] = setting(
+    thresholds: Annotated[
+        tuple[tuple[str, float], ...], NoDecode, WithJsonSchema(_table_schema("number"))
+    ] = setting(
         (),
         description='of expectations by name: {"sanity.repeats" = 0.95}',
         affects="nothing",
@@ -366,6 +392,11 @@ class Settings(BaseSettings):
         if wrong:
             raise ValueError(did_you_mean(wrong[0], THRESHOLDS))
         return value
+
+    @field_serializer("severity", "thresholds", "columns", when_used="json")
+    def write_table(self, value: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
+        """A table, as files and forms have it."""
+        return dict(value)
 
     @field_validator("columns", mode="before")
     @classmethod
@@ -457,8 +488,8 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
     in_environment = {
         key.removeprefix(ENV_PREFIX).lower() for key in os.environ if key.startswith(ENV_PREFIX)
     }
-    if "mask_key" in from_file:
-        raise ConfigError(f"{path}: mask_key is a secret", f"set {ENV_PREFIX}MASK_KEY instead")
+    for name in SECRETS & from_file.keys():
+        raise ConfigError(f"{path}: {name} is a secret", f"set {ENV_PREFIX}{name.upper()} instead")
     beneath = {key: value for key, value in from_file.items() if key not in in_environment}
     try:
         settings = Settings(**{**beneath, **given})

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from reinschrift.flows.workers.processes import Processes
+from reinschrift.transforms.errors import ReinschriftError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
     from reinschrift.expectations.terms import Terms
     from reinschrift.expectations.verdict import Verdict
+    from reinschrift.flows.config import Settings
+    from reinschrift.flows.workers.cluster import ClusterMapper
+
+Result = TypeVar("Result")
 
 
 class Mapper(Protocol):
@@ -25,6 +30,10 @@ class Mapper(Protocol):
 
         Raises BrokenProcessPool where a process died; the next map starts new ones.
         """
+        ...
+
+    def call(self, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
+        """The result of one call, made in this process: what is not many tasks."""
         ...
 
 
@@ -66,6 +75,11 @@ class InProcessMapper:
         del name
         return (function(*call) for call in calls)
 
+    def call(self, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
+        """One call, in this process."""
+        del name
+        return function(*arguments)
+
 
 class PoolMapper:
     """Worker processes, even for a single call: a page that kills one of them ends no run."""
@@ -86,6 +100,27 @@ class PoolMapper:
             self.processes.renew()
             raise
 
+    def call(self, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
+        """One call, in this process."""
+        del name
+        return function(*arguments)
+
     def close(self) -> None:
         """End the processes."""
         self.processes.close()
+
+
+def open_mapper(settings: Settings) -> PoolMapper | ClusterMapper:
+    """Processes of this machine, or a cluster, where the settings name one; to be closed.
+
+    Raises ReinschriftError where the cluster can't be used.
+    """
+    if settings.cluster is None:
+        return PoolMapper(settings.workers)
+    try:
+        from reinschrift.flows.workers.cluster import ClusterMapper
+    except ModuleNotFoundError as error:
+        raise ReinschriftError(
+            f"cluster: {error.name} is not installed", "pip install 'reinschrift[dask]'"
+        ) from error
+    return ClusterMapper(settings.cluster)

@@ -117,6 +117,7 @@ class Report:
     seconds: dict[str, float] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     example: str | None = None  # a page of which something was dropped
+    documents_before: int | None = None  # of the version before, where its figures are known
 
     @property
     def state(self) -> str:
@@ -167,8 +168,9 @@ def run_plan(  # noqa: PLR0913, PLR0917 - what a run needs from outside
         corpus.prepare()
         bucket = _open_bucket(settings)
         previous = _current_metrics(corpus)
-        inputs = _plan(named, settings, corpus, stdin)
-        work = Work(inputs, [], settings, settings_version(settings, options), previous, bucket)
+        inputs = mapper.call("plan", _plan, named, settings, corpus, stdin)
+        version = settings_version(settings, options)
+        work = Work(inputs, [], settings, version, previous, bucket, _current_documents(corpus))
         clock.lap("plan")
         unchanged = None if settings.verify else _report_unchanged(work, reporter, clock)
         if unchanged:
@@ -215,7 +217,7 @@ def _report_unchanged(work: Work, reporter: Reporter, clock: _Clock) -> Report |
         work.previous,
         work.previous,
         read_table(corpus.current.resolve(), QUARANTINE).collect(),
-        (*work.inputs.ignored, *ignored_within(last.stages, settings)),
+        tuple(last.ignored),
         last.version,
         work.inputs.size,
         is_unchanged=True,
@@ -246,6 +248,7 @@ class Work:
     version: str
     previous: pl.DataFrame | None
     bucket: Bucket | None
+    documents_before: int | None = None
 
 
 def republish(
@@ -284,7 +287,8 @@ def _resolve_and_publish(
 ) -> Report:
     """The second half of a run."""
     settings, inputs, stages = work.settings, work.inputs, work.stages
-    parts = resolve(stages, settings)
+    reporter.begin("resolve", 0)
+    parts = mapper.call("resolve", resolve, stages, settings)
     clock.lap("resolve")
     with Replay(inputs, stages, settings) as replay:
         return _publish_if_good(work, parts, replay, (mapper, reporter, gate, clock))
@@ -308,22 +312,26 @@ def _publish_if_good(
     reporter.begin("gate", 0)
     ignored = (*inputs.ignored, *ignored_within(stages, settings))
     again = replay.finish()
-    verdict = gate.judge(corpus.staging, _terms(work, again, refused.height))
+    verdict = mapper.call("gate", gate.judge, corpus.staging, _terms(work, again, refused.height))
     clock.lap("gate")
     may_publish = verdict.passed and not (settings.strict and refused.height)
     was_there = corpus.version_of(fingerprint)
     if not may_publish:
         _note_refusal(corpus, verdict, metrics)
-    version = _seal_and_publish(work, fingerprint, verdict) if may_publish else None
-    if version:
+    version = None
+    if may_publish:
+        version = mapper.call("switch", _seal_and_publish, work, fingerprint, verdict)
         forget_stages(stages, corpus)
         state = describe_state(corpus.versions_folder / version)
         terms = judgement_terms(settings)
-        last = LastRun(version, work.version, settings, inputs, stages, terms, asdict(verdict), state)
+        last = LastRun(
+            version, work.version, settings, inputs, stages, terms, asdict(verdict), state, list(ignored)
+        )
         write_last_run(corpus, last)
     clock.lap("switch")
     if version and work.bucket:
-        _upload(work.bucket, corpus.versions_folder / version, fingerprint, settings, reporter)
+        folder = corpus.versions_folder / version
+        mapper.call("upload", _upload, work.bucket, folder, fingerprint, settings, reporter)
         clock.lap("upload")
     return Report(
         settings.out,
@@ -338,6 +346,7 @@ def _publish_if_good(
         seconds=clock.laps,
         settings=_kept(work),
         example=_example(corpus) if version else None,
+        documents_before=work.documents_before,
     )
 
 
@@ -526,6 +535,12 @@ def _current_metrics(corpus: Corpus) -> pl.DataFrame | None:
         return metrics.collect() if metrics.collect_schema() == METRICS.schema else None
     except (OutputError, OSError, PolarsError):
         return None
+
+
+def _current_documents(corpus: Corpus) -> int | None:
+    """How many documents the published version has, where its figures are known."""
+    entry = read_history(corpus).get(corpus.current_version() or "")
+    return None if entry is None else entry.figures.get("documents")
 
 
 def fingerprint_of(inputs: Inputs, version: str, removed: list[tuple[str, str]]) -> str:

@@ -6,7 +6,9 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
+from reinschrift.flows.config import SECRETS
 from reinschrift.flows.stages.fingerprint import program_version
+from reinschrift.flows.store.history import read_history
 from reinschrift.flows.store.local import OutputError
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 PASSING = "-passing"  # ends the names of stages whose inputs may be readable next time
 # What neither the corpus nor the judgement of it depends on.
-ELSEWHERE = {"out", "workers", "publish", "mask_key", "verify"}
+ELSEWHERE = {"out", "workers", "cluster", "publish", "verify", *SECRETS}
 
 
 def judgement_terms(settings: Settings) -> str:
@@ -59,7 +61,9 @@ def unchanged_verdict(
     if last is None or last.verdict is None or last.terms != terms:
         return None
     version = corpus.version_of(fingerprint)
-    if version is None or last.version != version or any(s.endswith(PASSING) for s in last.stages):
+    if version is None or last.version != version or version not in read_history(corpus):
+        return None
+    if any(stage.endswith(PASSING) for stage in last.stages):
         return None
     is_whole = describe_state(corpus.versions_folder / version) == last.files
     return last.verdict if is_whole else None

@@ -48,6 +48,12 @@ class Shard:
         """Bytes to read."""
         return sum(piece.end - piece.start for piece in self.pieces)
 
+    @property
+    def label(self) -> str:
+        """What a person calls it: its first file, and how many more."""
+        more = f" +{len(self.pieces) - 1}" if len(self.pieces) > 1 else ""
+        return f"{os.path.basename(self.pieces[0].source)}{more}"  # noqa: PTH119 - may be an address
+
 
 @dataclass(frozen=True)
 class Inputs:

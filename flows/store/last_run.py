@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from reinschrift.flows.config import Settings
+from reinschrift.flows.config import SECRETS, Settings
 from reinschrift.flows.readers import Broken
 from reinschrift.flows.sources.inputs import Inputs
 from reinschrift.flows.stages.cache import is_whole
@@ -26,7 +26,8 @@ class LastRun:
     """The last run that published: its corpus version, settings, and what it read.
 
     `code` is the version of settings and code; `inputs` has no shards. `terms` is what the `verdict`
-    depends on besides the corpus, `files` the sizes and times of what was published.
+    depends on besides the corpus, `files` the sizes and times of what was published, `ignored` what of
+    the inputs is no page.
     """
 
     version: str
@@ -37,6 +38,7 @@ class LastRun:
     terms: str = ""
     verdict: dict[str, Any] | None = None
     files: dict[str, list[int]] = field(default_factory=dict)
+    ignored: list[str] = field(default_factory=list)
 
 
 def write_last_run(corpus: Corpus, run: LastRun) -> None:
@@ -44,7 +46,7 @@ def write_last_run(corpus: Corpus, run: LastRun) -> None:
     facts = {
         "version": run.version,
         "code": run.code,
-        "settings": run.settings.model_dump(mode="json", exclude={"mask_key"}),  # a secret
+        "settings": run.settings.model_dump(mode="json", exclude=SECRETS),
         "digest": run.inputs.digest,
         "broken": [asdict(one) for one in run.inputs.broken],
         "ignored": run.inputs.ignored,
@@ -52,6 +54,7 @@ def write_last_run(corpus: Corpus, run: LastRun) -> None:
         "terms": run.terms,
         "verdict": run.verdict,
         "files": run.files,
+        "ignored_within": run.ignored,
     }
     aside = corpus.last_run.with_suffix(".part")
     try:
@@ -75,6 +78,7 @@ def read_last_run(corpus: Corpus) -> LastRun | None:
             facts.get("terms", ""),
             facts.get("verdict"),
             facts.get("files", {}),
+            facts.get("ignored_within", []),
         )
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -85,7 +89,8 @@ def settings_of(run: LastRun, now: Settings) -> Settings:
 
     What that run published to a store is published there again, unless another is named now.
     """
-    known = {"out": now.out, "workers": now.workers, "mask_key": now.mask_key}
+    known = {"out": now.out, "workers": now.workers, "cluster": now.cluster}
+    known |= {name: getattr(now, name) for name in SECRETS}
     known["publish"] = now.publish or run.settings.publish
     return run.settings.model_copy(update=known)
 

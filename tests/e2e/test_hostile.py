@@ -185,7 +185,7 @@ def test_a_damaged_cache_is_made_again(published, table, damage):
     (stage,) = Corpus(out).stages.iterdir()
     place = stage / table
     damage(place if place.is_file() else next(place.glob("*.parquet")))
-    report = clean([pages], out, **QUICK)
+    report = clean([pages], out, **QUICK, verify=True)
     assert report.verdict.passed
     assert file_hashes(out / "corpus") == before
     assert [path.name for path in Corpus(out).stages.iterdir()] == [stage.name]

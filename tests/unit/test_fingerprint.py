@@ -26,6 +26,7 @@ OTHER = {
     "part_pages": 9, "part_chars": 9, "out": "x", "workers": 3, "keep_versions": 9, "publish": "s3://b",
     "shard_bytes": 9, "replay_pages": 9, "history_versions": 9, "expectations": ("x.toml",),
     "severity": {"sanity.*": "warn"}, "thresholds": {"sanity.repeats": 0.5}, "strict": True,
+    "verify": True, "cluster": "tcp://127.0.0.1:9", "notify": "json://127.0.0.1:9",
 }  # fmt: skip
 NEEDS = {"redact_ledger": {"mask": ("email",)}, "mask_key": {"mask": ("email",)}}
 
@@ -95,7 +96,7 @@ def test_all_code_that_runs_is_in_the_closure(tmp_path):
     ran = {name.removeprefix("reinschrift.") for name in done.stdout.split()}
     around = (
         "flows.run", "flows.ports", "flows.workers.gate", "expectations", "flows.store.bucket",
-        "flows.stages.replay", "flows.store.history",
+        "flows.stages.replay", "flows.store.history", "flows.unchanged",
     )  # fmt: skip
     missing = {name for name in ran - import_closure(*CORPUS_MODULES) if not name.startswith(around)}
     assert not missing

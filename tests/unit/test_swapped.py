@@ -146,7 +146,7 @@ def test_after_some_runs_history_sees_what_no_law_does(swap, site, tmp_path, swa
     name, make, says = swapped
     inputs = runs(site, tmp_path / "out", 3)
     swap(name, make)
-    report = clean(inputs, tmp_path / "out")
+    report = clean(inputs, tmp_path / "out", verify=True)
     causes = {cause.name: cause for cause in report.result.causes}
     assert says in causes, causes.keys()
     if says == "history.rules":
@@ -157,5 +157,7 @@ def test_titles_that_are_no_longer_found_are_missed(swap, site, tmp_path):
     inputs = runs(site, tmp_path / "out", 3)
     shutil.rmtree(tmp_path / "out" / ".reinschrift" / "stages")
     swap("flatten_pages", lambda flat: lambda *a: flat(*a).with_columns(title=pl.lit(None, pl.String)))
-    causes = {cause.name: cause.found for cause in clean(inputs, tmp_path / "out").result.causes}
+    causes = {
+        cause.name: cause.found for cause in clean(inputs, tmp_path / "out", verify=True).result.causes
+    }
     assert "title: 0 after 0.9" in causes["history.present"]
