@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Leaves = NDArray[np.int16]
 UNITS = 1 << 10  # of a logit, as leaves hold them
 LARGEST_LOGIT = 16
-ROWS_A_CHUNK = 2_048
+ROWS_A_CHUNK = 2048
 TREES_A_STEP = 20
 _PARTS = ("feature", "borders", "splits", "leaves", "bias")
 
@@ -66,6 +66,13 @@ class SymmetricTrees:
         flat = np.ascontiguousarray(self.leaves).reshape(-1, outputs)
         return flat[:, 0] if outputs == 1 else flat
 
+    @cached_property
+    def _step_type(self) -> type[np.int16 | np.int32]:
+        """The narrowest integers that hold the sum of a step's leaves: they are summed the fastest."""
+        largest = np.abs(self.leaves.astype(np.int32)).max(axis=(1, 2))
+        steps = np.add.reduceat(largest, np.arange(0, len(largest), TREES_A_STEP))
+        return np.int16 if steps.max() <= np.iinfo(np.int16).max else np.int32
+
     def scores(self, matrix: Floats, names: Sequence[str]) -> Ints:
         """Logits in `UNITS` (rows x outputs) of rows with columns `names`, `self.names` among them.
 
@@ -74,36 +81,36 @@ class SymmetricTrees:
         place = {name: number for number, name in enumerate(names)}
         columns = [place[name] for name in self.names]
         result = np.empty((len(matrix), len(self.bias)), np.int64)
-        answers = np.zeros((len(self.borders) + 1, min(len(matrix), ROWS_A_CHUNK)), np.bool_)
+        space = np.empty((len(self.borders) + 1) * min(len(matrix), ROWS_A_CHUNK), np.bool_)
         for start in range(0, len(matrix), ROWS_A_CHUNK):
-            part = matrix[start : start + ROWS_A_CHUNK].T
-            self._answer(part, columns, answers)
-            bits = answers.view(np.uint8)[:, : part.shape[1]]
-            result[start : start + ROWS_A_CHUNK] = self._sum_leaves(bits)
+            answers = self._answer(matrix[start : start + ROWS_A_CHUNK].T, columns, space)
+            result[start : start + ROWS_A_CHUNK] = self._sum_leaves(answers.view(np.uint8))
         return result + self.bias
 
-    def _answer(self, features: Floats, columns: Sequence[int], answers: Bools) -> None:
-        """Put the answers to all questions into `answers`, whose last row stays all no."""
+    def _answer(self, features: Floats, columns: Sequence[int], space: Bools) -> Bools:
+        """The answers to all questions (borders x rows), and a last row that is all no; in `space`."""
         rows = features.shape[1]
+        answers = space[: (len(self.borders) + 1) * rows].reshape(-1, rows)
         for column, start, end in self._questions:
-            asked = features[columns[column]]
-            np.greater(asked, self.borders[start:end, None], out=answers[start:end, :rows])
+            np.greater(features[columns[column]], self.borders[start:end, None], out=answers[start:end])
+        answers[-1] = False
+        return answers
 
     def _sum_leaves(self, bits: NDArray[np.uint8]) -> Ints:
         """Sums over the trees (rows x outputs), some trees at a time so that they stay in the cache."""
         leaf_count = self.leaves.shape[1]
         total = np.zeros((bits.shape[1], len(self.bias)), np.int64)
         for start in range(0, len(self.splits), TREES_A_STEP):
-            levels = [level[start : start + TREES_A_STEP] for level in self._levels]
-            leaf = bits[levels[0]]
-            for number, level in enumerate(levels[1:], start=1):
-                answer = bits[level]
-                np.left_shift(answer, np.uint8(number), out=answer)
-                leaf |= answer
+            # The last level is the highest bit. Doubling and `take` are vectorised; shifts are not.
+            *lower, highest = (level[start : start + TREES_A_STEP] for level in self._levels)
+            leaf = bits.take(highest, axis=0)
+            for level in reversed(lower):
+                leaf += leaf
+                leaf |= bits.take(level, axis=0)
             places = leaf.astype(np.intp)
             places += (np.arange(start, start + len(leaf)) * leaf_count)[:, None]
             found = self._flat_leaves.take(places, axis=0)
-            total += found.sum(axis=0, dtype=np.int64).reshape(total.shape)
+            total += found.sum(axis=0, dtype=self._step_type).reshape(total.shape)
         return total
 
 
