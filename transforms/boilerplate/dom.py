@@ -377,14 +377,12 @@ def heading_features(batch: Batch) -> Columns:
 
 def link_windows(batch: Batch) -> Columns:
     """Words in links and prose outside links, in the lines before and after."""
-    names = ["link_words", "unlinked_prose", "links"]
-    linked = np.stack([batch.link_words, batch.prose, batch.facts["links"]], axis=1)
-    windows = window_features(names, linked, batch.pages)
-    return {
-        f"{window}_{name}": values[:, index]
-        for window, values in windows.items()
-        for index, name in enumerate(names)
+    linked = {
+        "link_words": batch.link_words,
+        "unlinked_prose": batch.prose,
+        "links": batch.facts["links"],
     }
+    return window_features(linked, batch.pages)
 
 
 def tree_page_features(batch: Batch) -> Columns:

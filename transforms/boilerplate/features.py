@@ -276,13 +276,13 @@ def repeat_features(lines: Lines, pages: Pages) -> Columns:
     }
 
 
-def _summed_measures(lines: Lines, measures: Measures, linear: Ints) -> tuple[list[str], Ints]:
-    """Names and integers (a row a line) that are summed over windows and pages."""
+def _summed_measures(lines: Lines, measures: Measures, linear: Ints) -> dict[str, Ints]:
+    """Integers, one a line, that are summed over windows and pages."""
     words = measures.words
     prose = is_prose(measures, lines.class_counts)
     dated = (measures.traits["year"] > 0) | (measures.traits["time_or_version"] > 0)
     dated |= measures.lexicon["dates"] > 0
-    sources = {
+    sources: Columns = {
         "words": words,
         "prose": words * prose,
         "long_prose": words * (prose & (words >= LONG_PROSE_WORDS) & measures.ends_sentence),
@@ -297,26 +297,27 @@ def _summed_measures(lines: Lines, measures: Measures, linear: Ints) -> tuple[li
         "linear_words": linear[:, 0],
         "linear_chars": linear[:, 1],
     }
-    return list(sources), np.stack(list(sources.values()), axis=1).astype(np.int64)
+    return {name: values.astype(np.int64) for name, values in sources.items()}
 
 
-def window_features(names: list[str], summed: Ints, pages: Pages) -> dict[str, Floats]:
-    """Means over the lines before and after, in windows of several sizes.
+def window_features(summed: Mapping[str, Ints], pages: Pages) -> Columns:
+    """Means of integers, one a line, over the lines before and after, in windows of several sizes.
 
-    Returns one matrix (lines x names) a window, keyed `before_3` and the like.
+    Named after the window and what is summed, `before_3_words` and the like.
     """
-    totals = np.zeros((len(summed) + 1, len(names)), np.int64)
-    np.cumsum(summed, axis=0, out=totals[1:])
-    here = np.arange(len(summed))
-    windows: dict[str, Floats] = {}
+    totals = {name: np.append(0, np.cumsum(values)) for name, values in summed.items()}
+    here = np.arange(len(pages.first))
+    columns: Columns = {}
     for radius in WINDOW_RADII:
         first = np.maximum(pages.first, here - radius)
         last = np.minimum(pages.end, here + 1 + radius)
-        before = (totals[here] - totals[first]) / np.maximum(1, here - first)[:, None]
-        after = (totals[last] - totals[here + 1]) / np.maximum(1, last - here - 1)[:, None]
-        windows[f"before_{radius}"] = before.astype(np.float32)
-        windows[f"after_{radius}"] = after.astype(np.float32)
-    return windows
+        lines_before = np.maximum(1, here - first)
+        lines_after = np.maximum(1, last - here - 1)
+        for name, total in totals.items():
+            columns[f"before_{radius}_{name}"] = (total[:-1] - total[first]) / lines_before
+        for name, total in totals.items():
+            columns[f"after_{radius}_{name}"] = (total[last] - total[1:]) / lines_after
+    return columns
 
 
 def page_features(summed: Mapping[str, Ints], measures: Measures, pages: Pages) -> Columns:
@@ -445,28 +446,21 @@ def line_features(
 
     `linear` holds the two scores of the hashed linear model as integers (see `linear.py`).
     """
-    source_names, summed = _summed_measures(lines, measures, linear)
-    by_name = {name: summed[:, index] for index, name in enumerate(source_names)}
+    summed = _summed_measures(lines, measures, linear)
     columns: Columns = {
         **own_features(lines, measures),
         **layout_features(lines, pages),
         **lexicon_features(measures),
         **repeat_features(lines, pages),
-        **page_features(by_name, measures, pages),
-        **position_features(by_name, pages),
-        **distance_features(by_name, pages),
-        **marker_features(by_name, measures, pages),
+        **page_features(summed, measures, pages),
+        **position_features(summed, pages),
+        **distance_features(summed, pages),
+        **marker_features(summed, measures, pages),
         "linear_words": linear[:, 0],
         "linear_chars": linear[:, 1],
+        **window_features(summed, pages),
     }
-    windows = window_features(source_names, summed, pages)
-    names = [*columns]
-    names += [f"{window}_{name}" for window in windows for name in source_names]
-    matrix = np.empty((len(lines), len(names)), np.float32, order="F")
+    matrix = np.empty((len(lines), len(columns)), np.float32, order="F")
     for index, column in enumerate(columns.values()):
         matrix[:, index] = column
-    start = len(columns)
-    for values in windows.values():
-        matrix[:, start : start + len(source_names)] = values
-        start += len(source_names)
-    return names, matrix
+    return [*columns], matrix

@@ -57,7 +57,8 @@ def second_features(
     """
     named = _named(units)
     columns: Columns = {f"first_{name}": values for name, values in named.items()}
-    columns |= _windows(named, pages)
+    windows = window_features({name: named[name] for name in SUMMED}, pages)
+    columns |= {f"second_{name}": values for name, values in windows.items()}
     columns |= _whole_page(named, words, pages)
     columns |= _extent(named["stay"], words, pages)
     if batch is not None:
@@ -66,16 +67,6 @@ def second_features(
     for index, column in enumerate(columns.values()):
         matrix[:, index] = column
     return [*columns], matrix
-
-
-def _windows(named: dict[str, Ints], pages: Pages) -> Columns:
-    summed = np.stack([named[name] for name in SUMMED], axis=1)
-    windows = window_features([*SUMMED], summed, pages)
-    return {
-        f"second_{window}_{name}": values[:, index]
-        for window, values in windows.items()
-        for index, name in enumerate(SUMMED)
-    }
 
 
 def _whole_page(named: dict[str, Ints], words: Ints, pages: Pages) -> Columns:
