@@ -113,6 +113,19 @@ def fold_table() -> Codes:
     return table
 
 
+@functools.cache
+def term_table() -> Hashes:
+    """What each character adds to the hash of its word: its folded code, and never nothing."""
+    return fold_table().astype(np.uint64) + np.uint64(1)
+
+
+@functools.cache
+def letter_table() -> Classes:
+    """One byte for each folded character, for hashes of a few characters in a row."""
+    folded = fold_table()
+    return (folded ^ (folded >> np.uint16(8)) * np.uint16(29)).astype(np.uint8)
+
+
 def fold_codes(text: str) -> Codes:
     """The folded codes of a short text, for hashing entries of a lexicon."""
     codes = np.minimum(np.frombuffer(text.encode("utf-32-le"), np.uint32), BEYOND_THE_PLANE)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from reinschrift.transforms.boilerplate.characters import Hashes, Ints, fold_table
+from reinschrift.transforms.boilerplate.characters import Hashes, Ints, letter_table
 from reinschrift.transforms.boilerplate.features import Measures, Pages, line_shapes
 from reinschrift.transforms.boilerplate.lexicons import bucket, pair_hashes
 from reinschrift.transforms.boilerplate.lines import Lines, segment_sums
@@ -71,8 +71,7 @@ def word_entries(lines: Lines, measures: Measures, pages: Pages) -> list[Entries
 
 def gram_entries(lines: Lines) -> list[Entries]:
     """Character 4-grams of the first characters of each line."""
-    folded = fold_table()[lines.codes]
-    letters = (folded ^ (folded >> np.uint16(8)) * np.uint16(29)).astype(np.uint8)
+    letters = letter_table()[lines.codes]
     pairs = letters[:-1].astype(np.uint16) | (letters[1:].astype(np.uint16) << np.uint16(8))
     grams = pairs[:-2].astype(np.uint32) | (pairs[2:].astype(np.uint32) << np.uint32(16))
     mixed = (grams ^ (grams >> np.uint32(15))) * GRAM_MIXER

@@ -24,7 +24,7 @@ from reinschrift.transforms.boilerplate.characters import (
     Hashes,
     Ints,
     class_table,
-    fold_table,
+    term_table,
 )
 from reinschrift.transforms.boilerplate.lexicons import BASE
 
@@ -117,13 +117,14 @@ class Lines:
     def class_counts(self) -> Ints:
         """Characters by class: a row a line, a column a `CharClass`; plain letters left out."""
         counted = np.flatnonzero((self.classes != CharClass.LOWER) & (self.classes != CharClass.SPACE))
-        line_of = np.searchsorted(self.end, counted, side="right")
-        inside = line_of < len(self)
-        counted, line_of = counted[inside], line_of[inside]
-        inside = counted >= self.start[line_of]
-        keys = line_of[inside] * CLASS_COUNT + self.classes[counted[inside]]
-        counts = np.bincount(keys, minlength=len(self) * CLASS_COUNT)
-        return counts.reshape(len(self), CLASS_COUNT)
+        borders = np.searchsorted(counted, np.stack([self.start, self.end], axis=1).reshape(-1))
+        # By turns what stands between lines, counted as one line more, and a line.
+        owner = np.full(len(borders) + 1, len(self))
+        owner[1::2] = np.arange(len(self))
+        line_of = np.repeat(owner, np.diff(borders, prepend=0, append=len(counted)))
+        keys = line_of * CLASS_COUNT + self.classes[counted]
+        counts = np.bincount(keys, minlength=(len(self) + 1) * CLASS_COUNT)
+        return counts.reshape(-1, CLASS_COUNT)[:-1]
 
     @cached_property
     def line_of_word(self) -> Ints:
@@ -137,8 +138,8 @@ class Lines:
         return span * self.inverse_powers[self.start]
 
     def class_at(self, positions: Ints) -> Classes:
-        """Character classes at positions, clipped to the text."""
-        return self.classes[np.clip(positions, 0, len(self.classes) - 1)]
+        """Character classes at positions, at most two characters off a line."""
+        return self.classes[positions]
 
     def sums_over_words(self, values: NDArray[np.generic]) -> Ints:
         """Sums a line of an integer value a word."""
@@ -151,7 +152,7 @@ def _characters(texts: pl.Series) -> tuple[Codes, Ints, Ints]:
     Features look two characters beyond a word: what they find there must not be another page.
     """
     lengths = texts.str.len_chars().to_numpy().astype(np.int64)
-    joined = PADDING + PADDING.join(texts.to_list()) + PADDING
+    joined = PADDING + texts.str.join(PADDING).item() + PADDING
     wide = np.frombuffer(joined.encode("utf-32-le"), np.uint32)
     codes = np.minimum(wide, BEYOND_THE_PLANE).astype(np.uint16)
     ends = np.cumsum(lengths + len(PADDING))
@@ -170,8 +171,7 @@ def _words(codes: Codes, classes: Classes) -> tuple[Words, Hashes, Hashes]:
     starts, ends = _spans(classes <= LAST_WORD_CLASS)
     powers, inverse_powers = _POWERS.up_to(len(codes) + 1)
     prefix = np.zeros(len(codes) + 1, np.uint64)
-    terms = fold_table()[codes].astype(np.uint64)
-    terms += np.uint64(1)
+    terms = term_table()[codes]
     terms *= powers[:-1]
     np.cumsum(terms, out=prefix[1:])
     hashes = (prefix[ends] - prefix[starts]) * inverse_powers[starts]
