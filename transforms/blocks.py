@@ -53,25 +53,28 @@ def place_blocks(blocks: pl.DataFrame) -> pl.DataFrame:
     return blocks.with_columns(start=(end - width).cast(pl.UInt32))
 
 
-def guess_kind() -> pl.Expr:
-    """The kind of a block of flat text, from its own look and the block that follows.
+def guess_kinds(blocks: pl.DataFrame) -> pl.Series:
+    """The kinds of blocks of flat text (`page`, `raw`), from their own look and the block that follows.
 
     A heading is short, ends no sentence, and stands before something longer.
     """
-    text = pl.col("raw").str.strip_chars()
-    words = text.str.count_matches(r"\S+")
-    longer_next = words.shift(-1).over("page") > words
+    looks = blocks.select("page", text=pl.col("raw").str.strip_chars()).with_columns(
+        words=pl.col("text").str.count_matches(r"\S+")
+    )
+    text, words = pl.col("text"), pl.col("words")
+    has_next = pl.col("page").shift(-1) == pl.col("page")
+    longer_next = has_next & (words.shift(-1) > words)
     heading = (
         (words <= MAX_HEADING_WORDS)
         & ~text.str.contains(_SENTENCE_END)
         & text.str.contains(r"^[\p{Lu}\p{N}\p{Lo}„“\"'«»(]")
         & longer_next.fill_null(value=False)
     )
-    return (
+    kind = (
         pl.when(text.str.contains(_BULLET) | text.str.contains(_NUMBERED))
         .then(pl.lit("list_item"))
         .when(heading)
         .then(pl.lit("heading"))
         .otherwise(pl.lit("paragraph"))
-        .alias("kind")
     )
+    return looks.select(kind=kind).to_series()

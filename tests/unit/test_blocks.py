@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reinschrift.transforms.blocks import guess_kind, number_blocks, place_blocks, split_lines
+from reinschrift.transforms.blocks import guess_kinds, number_blocks, place_blocks, split_lines
 
 
 def cut(*texts):
@@ -43,6 +43,6 @@ def test_kinds_of_flat_text():
     blocks = cut(
         "Title of it\n\nA long enough line of prose that ends a sentence here.\n• one\n1. two\nShort end."
     )
-    assert blocks.select(guess_kind())["kind"].to_list() == [
+    assert guess_kinds(blocks).to_list() == [
         "heading", "paragraph", "list_item", "list_item", "paragraph",
     ]  # fmt: skip

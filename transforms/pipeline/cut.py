@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from reinschrift.transforms.blocks import guess_kind, number_blocks, split_lines
+from reinschrift.transforms.blocks import guess_kinds, number_blocks, split_lines
 from reinschrift.transforms.contracts import ACTIONS_TAKEN
 from reinschrift.transforms.html.extract import METADATA_FIELDS, flatten_pages, no_limit
 from reinschrift.transforms.pipeline.working import Working
@@ -42,8 +42,8 @@ def cut_pages(
         .sort("page", "line", maintain_order=True)
         .pipe(number_blocks)
         .join(records.select("page", "format"), on="page", how="left", maintain_order="left")
-        .with_columns(kind=pl.coalesce("kind", guess_kind()))
     )
+    blocks = blocks.with_columns(kind=pl.coalesce("kind", guess_kinds(blocks)))
     pages = _describe_pages(records, flat, blocks)
     return Working(pages, blocks, contexts or {}), _page_notes(records, flat)
 
