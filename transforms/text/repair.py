@@ -47,18 +47,17 @@ def _python(pattern: str) -> re.Pattern[str]:
 
 @dataclass(frozen=True)
 class Repair:
-    """One kind of damage: where it may be, how it is undone, and lines that show both."""
+    """One kind of damage: where it may be, how it is undone, and lines that show both.
+
+    `signs` is a regular expression, in Rust's dialect; null for what none describes.
+    """
 
     rule: str
-    suspicious: pl.Expr
+    signs: str | None
     fix: Callable[[str], str]
     why: str
     repairs: tuple[tuple[str, str], ...]
     leaves: tuple[str, ...]
-
-
-def _text_has(pattern: str) -> pl.Expr:
-    return pl.col("raw").str.contains(pattern)
 
 
 def _remove(pattern: str) -> Callable[[str], str]:
@@ -123,22 +122,23 @@ def _undouble(line: str) -> str:
     return lead + label if is_doubled else line
 
 
-def _looks_doubled() -> pl.Expr:
-    """Both halves of a short line are the same, with or without a space between."""
-    core = pl.col("raw").str.strip_chars().str.strip_chars_start(BULLETS).str.strip_chars()
-    width = core.str.len_chars()
+def _find_doubled(lines: pl.Series) -> pl.Series:
+    """Places of short lines of which both halves are the same, with or without a space between."""
+    core = lines.str.strip_chars().str.strip_chars_start(BULLETS).str.strip_chars()
+    width = pl.col("core").str.len_chars()
     half = width // 2
     return (
-        (width <= MAX_BUTTON_CHARS)
-        & (width >= 2 * MIN_GLUED_CHARS)
-        & (core.str.slice(0, half) == core.str.slice(width - half, half))
+        core.to_frame("core")
+        .with_row_index("place")
+        .filter(width.is_between(2 * MIN_GLUED_CHARS, MAX_BUTTON_CHARS))
+        .filter(pl.col("core").str.head(half) == pl.col("core").str.tail(half))["place"]
     )
 
 
 REPAIRS: tuple[Repair, ...] = (
     Repair(
         "mojibake",
-        _text_has(_MOJIBAKE) | _text_has(_C1),
+        f"{_MOJIBAKE}|{_C1}",
         _unmangle,
         "UTF-8 that was read as another encoding",
         (("fÃ¼r die BrÃ¼cke", "für die Brücke"), ("itâ€™s", "it’s")),
@@ -146,7 +146,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "entities",
-        _text_has(_ENTITY),
+        _ENTITY,
         _unescape,
         "HTML entities that a flattener left in the text",
         (("Tom &amp; Jerry", "Tom & Jerry"), ("&#8220;Ja&#8221;", "“Ja”"), ("a&amp;lt;b", "a<b")),
@@ -154,7 +154,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "control-characters",
-        _text_has(_CONTROL),
+        _CONTROL,
         _remove(_CONTROL),
         "bytes that no reader can see and most tools choke on",
         (("a\x00b", "ab"), ("bell\x07", "bell")),
@@ -162,7 +162,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "invisible-characters",
-        _text_has(_INVISIBLE),
+        _INVISIBLE,
         _remove(_INVISIBLE),
         "soft hyphens, zero-width spaces and byte order marks split words that look whole",
         (("Donau\u00addampf\u00adschiff", "Donaudampfschiff"), ("\ufeffStart", "Start")),
@@ -170,7 +170,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "private-use",
-        _text_has(_PRIVATE_USE),
+        _PRIVATE_USE,
         _remove(_PRIVATE_USE),
         "icon fonts put glyphs where Unicode has no character",
         (("\ue8b6 Suche", " Suche"),),
@@ -178,7 +178,7 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "white-space",
-        _text_has(_EXOTIC_SPACE),
+        _EXOTIC_SPACE,
         _plain_spaces,
         "no-break, thin and wide spaces are one space to a reader",
         (("z.\u00a0B.", "z. B."), ("10\u202f000", "10 000")),
@@ -186,13 +186,17 @@ REPAIRS: tuple[Repair, ...] = (
     ),
     Repair(
         "doubled-button",
-        _looks_doubled(),
+        None,
         _undouble,
         "a button's label stands twice, once for the eye and once for the screen reader",
         (("Save Save", "Save"), ("  • NotesNotes", "  • Notes")),
         ("New York New York", "Bora Bora", "Mau-Mau", "dada", "1212"),
     ),
 )
+
+
+# One pass for all is five times as fast as one for each.
+_SIGNS = "|".join(repair.signs for repair in REPAIRS if repair.signs)
 
 
 def repair_line(line: str) -> tuple[str, list[str]]:
@@ -216,16 +220,12 @@ def repair_lines(lines: pl.DataFrame) -> pl.DataFrame:
     In: `raw`. Out: the same rows with `text` (repaired) and `repairs` (rules that changed it;
     null for a line that was fine).
     """
-    suspect = lines.lazy().select(
-        index=pl.int_range(pl.len(), dtype=pl.UInt32),
-        raw="raw",
-        suspect=pl.any_horizontal(repair.suspicious for repair in REPAIRS),
-    )
-    suspects = suspect.filter("suspect").select("index", "raw").collect()
-    fixed = [repair_line(raw) for raw in suspects["raw"]]
+    raw = lines["raw"]
+    suspects = pl.concat([raw.str.contains(_SIGNS).arg_true(), _find_doubled(raw)]).unique()
+    fixed = [repair_line(line) for line in raw.gather(suspects)]
     repaired = pl.DataFrame(
         {
-            "index": suspects["index"],
+            "index": suspects,
             "text": [text for text, _ in fixed],
             "repairs": [rules for _, rules in fixed],
         },
