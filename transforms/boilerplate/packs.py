@@ -115,7 +115,7 @@ def normal_key(text: pl.Expr) -> pl.Expr:
         .str.strip_chars_start(BULLETS)
         .str.strip_chars()
         .str.replace(r"^[+o]\s+", "")
-        .str.replace_all(r"\s+", " ")
+        .str.replace_all(r"\s{2,}|[^\S ]", " ")  # what is a single space already is passed over
     )
 
 

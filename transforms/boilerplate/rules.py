@@ -11,12 +11,16 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import groupby
 from operator import or_
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 from reinschrift.transforms.boilerplate.packs import Keep, Pack, Rule, normal_key
 from reinschrift.transforms.boilerplate.sentence_cuts import cut_at_stops, judge_sentences, word_limit
 from reinschrift.transforms.errors import PackError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
 
 HITS = pl.Schema(
     {
@@ -30,6 +34,7 @@ HITS = pl.Schema(
     }
 )
 _ACTION_ORDER = {"keep": 0, "drop": 1, "trim": 2, "mark": 3}
+LITERALS_A_STEP = 100  # up to which Aho and Corasick's automaton is made deterministic
 KEEP_LIST_RANK = 0
 KEEP_LIST = "keep-list"  # stands for the rule in the name of what a keep-list holds
 
@@ -82,7 +87,8 @@ class RuleBook:
         """What rules look at: `page`, `block`, `text`, and its `key`, the key `folded`, its `words`."""
         return blocks.select("page", "block", "text", key=normal_key(pl.col("text"))).with_columns(
             folded=pl.col("key").str.to_lowercase(),
-            words=pl.col("key").str.count_matches(r"\S+"),
+            # Words of a key have single spaces between them; so counted, they cost half.
+            words=pl.col("key").str.count_matches(" ", literal=True) + (pl.col("key") != ""),
         )
 
     def recognise(self, lines: pl.DataFrame, pages: pl.DataFrame) -> pl.DataFrame:
@@ -134,7 +140,7 @@ class RuleBook:
         if not self._of_sentences:
             return found
         needs = {need.lower() for ranked in self._of_sentences for need in ranked.rule.needs}
-        candidates = lines.filter(pl.col("folded").str.contains_any(sorted(needs)))
+        candidates = lines.filter(_holds_any("folded", needs))
         sentences = cut_at_stops(candidates["text"].unique())
         for ranked in self._of_sentences:
             matched = sentences.filter(_may_match(ranked.rule)).filter(_matches(ranked.rule))
@@ -170,7 +176,7 @@ class RuleBook:
         everywhere = [pack.name for pack in self.packs if pack.is_generic]
         parts = [pages.select("page").join(pl.DataFrame({"pack": everywhere}), how="cross")]
         markers = sorted({marker for pack in self.packs for marker in pack.markers})
-        marked = lines.filter(pl.col("key").str.contains_any(markers)) if markers else lines.clear()
+        marked = lines.filter(_holds_any("key", markers)) if markers else lines.clear()
         for pack in self.packs:
             if pack.is_generic:
                 continue
@@ -205,14 +211,12 @@ class RuleBook:
 
     def _regex_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
         """Each rule is tried on the different lines of the pages its pack acts on, once a line."""
-        found = []
-        for is_generic in (True, False):
-            rules = [r for r in self._regexes if r.pack.is_generic == is_generic]
-            for pack, members in groupby(rules, key=lambda ranked: ranked.pack.name):
-                mine = lines
-                if not is_generic:
-                    mine = lines.join(active.filter(pack=pack), on="page", how="semi")
-                found += _try_regexes(mine, list(members))
+        generic = [ranked for ranked in self._regexes if ranked.pack.is_generic]
+        found = _try_regexes(lines, generic)
+        of_sites = [ranked for ranked in self._regexes if not ranked.pack.is_generic]
+        for pack, members in groupby(of_sites, key=lambda ranked: ranked.pack.name):
+            mine = lines.join(active.filter(pack=pack), on="page", how="semi")
+            found += _try_regexes(mine, list(members))
         return pl.concat(found) if found else pl.DataFrame(schema=_FOUND_SCHEMA)
 
     def _section_hits(self, lines: pl.DataFrame, active: pl.DataFrame) -> pl.DataFrame:
@@ -303,12 +307,15 @@ def _held_by(entry: Keep, lines: pl.DataFrame, hits: pl.DataFrame, pages: pl.Dat
 
 def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame]:
     """The hits of some rules, a frame each."""
-    if lines.is_empty():
+    if lines.is_empty() or not rules:
         return []
     keys = lines.select("key", "folded", "words").unique("key")
+    # One look for the needs of all rules leaves few lines in which to look for those of each.
+    needed = keys.filter(_holds_needs([ranked.rule for ranked in rules]))
     hits = [
         # Two eager filters: a lazy plan would make one of them and try the regex on every line.
-        keys.filter(_may_match(ranked.rule))
+        (needed if ranked.rule.needs else keys)
+        .filter(_may_match(ranked.rule))
         .filter(_matches(ranked.rule))
         .select("key", rank=pl.lit(ranked.rank, dtype=pl.UInt32))
         for ranked in rules
@@ -319,14 +326,23 @@ def _try_regexes(lines: pl.DataFrame, rules: list[_Ranked]) -> list[pl.DataFrame
 def _may_match(rule: Rule) -> pl.Expr:
     """What is cheap to ask before a regex is tried."""
     cheap = pl.col("words") <= word_limit(rule)
-    return cheap & _holds_needs(rule) if rule.needs else cheap
+    return cheap & _holds_needs([rule]) if rule.needs else cheap
 
 
-def _holds_needs(rule: Rule) -> pl.Expr:
-    if rule.ignore_case:
-        folded = [need.lower() for need in rule.needs]
-        return pl.col("folded").str.contains_any(folded)
-    return pl.col("key").str.contains_any(list(rule.needs))
+def _holds_needs(rules: Sequence[Rule]) -> pl.Expr:
+    """Whether a line contains a text that one of the rules needs."""
+    folded = {need.lower() for rule in rules if rule.ignore_case for need in rule.needs}
+    as_written = {need for rule in rules if not rule.ignore_case for need in rule.needs}
+    return _holds_any("folded", folded) | _holds_any("key", as_written)
+
+
+def _holds_any(column: str, literals: Collection[str]) -> pl.Expr:
+    """Whether a column holds one of the literals; looked for together, very many take thrice as long."""
+    ordered = sorted(literals)
+    steps = range(0, len(ordered), LITERALS_A_STEP)
+    parts = [ordered[start : start + LITERALS_A_STEP] for start in steps]
+    found = [pl.col(column).str.contains_any(part) for part in parts]
+    return reduce(or_, found, pl.lit(value=False))
 
 
 def _pages_of_hosts(pages: pl.DataFrame, pack: Pack) -> pl.DataFrame:
