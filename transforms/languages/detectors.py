@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from functools import cache
+from functools import cache, lru_cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
@@ -190,6 +190,7 @@ class _Cld2Answer(NamedTuple):
 
 
 SILENCE = _Cld2Answer(None, {})
+MAX_KNOWN_SHARES = 10_000
 
 
 def _ask_cld2(texts: Sequence[str]) -> list[_Cld2Answer]:
@@ -214,10 +215,17 @@ def _acceptable(text: str) -> str:
 
 def _read_cld2(answer: tuple[bool, int, tuple[tuple[str, str, int, float], ...]]) -> _Cld2Answer:
     is_reliable, _, details = answer
+    return _weigh_shares(
+        is_reliable, tuple((code, percent) for _, code, percent, _ in details if percent)
+    )
+
+
+@lru_cache(MAX_KNOWN_SHARES)  # nearly all texts are in one language
+def _weigh_shares(is_reliable: bool, shares: tuple[tuple[str, int], ...]) -> _Cld2Answer:
     belief = (RELIABLE if is_reliable else UNRELIABLE) / 100
     likely: Distribution = {}
-    for _, code, percent, _ in details:
-        if percent and not NO_LANGUAGE.match(code):
+    for code, percent in shares:
+        if not NO_LANGUAGE.match(code):
             language = CODES.get(code, code)
             likely[language] = likely.get(language, 0.0) + belief * percent
     return _Cld2Answer(max(likely, key=likely.__getitem__), likely) if likely else SILENCE
