@@ -90,12 +90,13 @@ def judge_blocks(  # noqa: PLR0913, PLR0917 - what it judges, and the settings o
             role_share=pl.lit(None, dtype=pl.Float32),
             probability=pl.lit(None, dtype=pl.Float32),
         )
-    fired = pl.col("fired").fill_null(NO_RULES)
     decider = pl.coalesce("kept_by", "rule", pl.lit(""))
+    others = pl.col("fired").list.set_difference(pl.concat_list(decider)).list.sort()
+    also = judged.filter(pl.col("fired").is_not_null()).select("page", "block", also=others)
     is_held = pl.col("kept_by").is_not_null()
     return Judged(
-        judged.with_columns(
-            also=fired.list.set_difference(pl.concat_list(decider)).list.sort(),
+        judged.join(also, on=["page", "block"], how="left", maintain_order="left").with_columns(
+            also=pl.col("also").fill_null(NO_RULES),
             extracted=pl.when(is_held).then(pl.lit(value=True)).otherwise("extracted"),
             kind=pl.when("is_comment").then(pl.lit("comment")).otherwise("kind"),
         ),
@@ -266,15 +267,16 @@ def _trim(judged: pl.DataFrame) -> pl.DataFrame:
 
     A block of which the trims together leave nothing is dropped.
     """
-    is_trim = (pl.col("action") == "edit").fill_null(value=False)
     first = pl.col("cut_end").fill_null(0)
     last = pl.max_horizontal(first, pl.coalesce("cut_start", pl.col("text").str.len_chars()))
     cut = pl.col("text").str.slice(first, last - first)
-    is_spent = is_trim & (cut.str.strip_chars() == "")
-    is_trim &= ~is_spent
+    is_spent = cut.str.strip_chars() == ""
     skipped = cut.str.len_chars() - cut.str.strip_chars_start().str.len_chars()
-    return judged.with_columns(
-        text=pl.when(is_trim).then(cut.str.strip_chars()).otherwise("text"),
-        start=pl.when(is_trim).then(pl.col("start") + first + skipped).otherwise("start"),
+    trimmed = judged.filter(pl.col("action") == "edit").select(
+        "page",
+        "block",
+        text=pl.when(~is_spent).then(cut.str.strip_chars()).otherwise("text"),
+        start=pl.when(~is_spent).then(pl.col("start") + first + skipped).otherwise("start"),
         action=pl.when(is_spent).then(pl.lit("drop")).otherwise("action"),
     )
+    return judged.update(trimmed, on=["page", "block"])
