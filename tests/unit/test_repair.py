@@ -38,6 +38,8 @@ def test_repairing_repaired_lines_changes_nothing(lines):
 @given(LINES)
 @example("\x1f")
 @example("a\x1f&amp;lt;")
+@example("Ć¤")
+@example("Ć¤ &amp; Brücke")
 def test_looking_at_all_lines_at_once_misses_none(line):
     """The vectorised suspicion lets through every line that repairing would change."""
     frame = repair_lines(pl.DataFrame({"raw": [line]}))

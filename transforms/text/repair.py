@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import ftfy
@@ -58,6 +58,14 @@ class Repair:
     why: str
     repairs: tuple[tuple[str, str], ...]
     leaves: tuple[str, ...]
+
+    @cached_property
+    def _sign(self) -> re.Pattern[str] | None:
+        return _python(self.signs) if self.signs else None
+
+    def apply(self, line: str) -> str:
+        """The line without this damage; as it was where it shows no sign of it."""
+        return self.fix(line) if self._sign is None or self._sign.search(line) else line
 
 
 def _remove(pattern: str) -> Callable[[str], str]:
@@ -205,7 +213,7 @@ def repair_line(line: str) -> tuple[str, list[str]]:
     for _ in range(MAX_ROUNDS):
         before = line
         for repair in REPAIRS:
-            fixed = repair.fix(line)
+            fixed = repair.apply(line)
             if fixed != line:
                 line = fixed
                 rules += [] if repair.rule in rules else [repair.rule]
