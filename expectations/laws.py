@@ -138,7 +138,8 @@ def ledger_matches_metrics(tables: Tables) -> Measure:
 def repeats_point_home(tables: Tables) -> Measure:
     """What a repeat points at stayed: a kept sentence, or a page that was not dropped whole."""
     ledger = tables.ledger.filter(pl.col("kept_at").is_not_null())
-    repeats = ledger.filter(pl.col("block").is_not_null())
+    # What stands in a reference points into that corpus, which is not here.
+    repeats = ledger.filter(pl.col("block").is_not_null() & (pl.col("rule") != "in-reference"))
     marked = tables.sentences.filter(pl.col("duplicate_of").is_not_null())
     first = tables.sentences.filter(pl.col("duplicate_of").is_null())
     pointers = pl.concat(

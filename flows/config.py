@@ -133,6 +133,12 @@ class Settings(BaseSettings):
         affects="read",
         unit="code points",
     )
+    against: Annotated[tuple[Path, ...], NoDecode] = setting(
+        (),
+        description="published corpora: sentences that stand in one of them are dropped as repeats",
+        affects="resolve",
+        unit="paths",
+    )
     repeats_mode: Literal["drop", "mark"] = setting(
         "drop", description="drop repeats, or keep all rows and fill duplicate_of", affects="resolve"
     )
@@ -325,6 +331,7 @@ class Settings(BaseSettings):
     @field_validator(
         "skip",
         "packs",
+        "against",
         "mask",
         "quality_profile",
         "repeat_units",
@@ -497,6 +504,7 @@ def load_settings(file: Path | None = None, **flags: object) -> Settings:
         raise _explain(error.errors()[0], path, from_file, given) from error
     _check_masks(settings)
     _check_units(settings)
+    _check_references(settings)
     return settings
 
 
@@ -507,6 +515,12 @@ def _check_units(settings: Settings) -> None:
         raise ConfigError(
             f"near_units: {left[0]!r} is not in repeat_units", "name it there too, or leave it out here"
         )
+
+
+def _check_references(settings: Settings) -> None:
+    """A mark points at a sentence of the same corpus."""
+    if settings.against and settings.repeats_mode == "mark":
+        raise ConfigError("against: marks can't point into another corpus", "leave repeats_mode at drop")
 
 
 def _check_masks(settings: Settings) -> None:

@@ -567,7 +567,8 @@ LEDGER = Table(
         Column(
             "kept_at",
             pl.String,
-            "sentences.id of the copy that stayed; documents.id where a page was dropped whole",
+            "sentences.id of the copy that stayed, of the reference where it stands there; "
+            "documents.id where a page was dropped whole",
             nullable=True,
         ),
         Column(

@@ -163,9 +163,9 @@ STEPS = in_order(
     ),
     Step(
         "repeats", "resolve", "sentence", f"{RESOLVE}:find_sentences",
-        "drop sentences that stand earlier in the corpus",
+        "drop sentences that stand earlier in the corpus, or in a reference",
         needs="blocks by text", gives="verdicts", skip="repeats",
-        rules=("exact-sentence", "near-sentence"),
+        rules=("in-reference", "exact-sentence", "near-sentence"),
     ),
     Step(
         "quality", "publish", "document", measure_documents,

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from reinschrift.flows.stages.rejects import quarantine
-from reinschrift.flows.stages.resolve.verdicts import RULES, TEMPLATE
+from reinschrift.flows.stages.resolve.verdicts import KNOWN, RULES, TEMPLATE
 from reinschrift.flows.store.local import Corpus
 from reinschrift.flows.store.tables import stage_files, write_table
 from reinschrift.flows.workers.memory import trim_malloc
@@ -169,7 +169,12 @@ def _verdicts(corpus: Corpus, part: Part) -> pl.DataFrame:
     rows = np.load(corpus.judgement / f"verdicts-{part.number:05d}.npy")
     ids = np.load(corpus.judgement / "ids.npy", mmap_mode="r")
     verdicts = pl.DataFrame({name: rows[name] for name in rows.dtype.names or ()})
-    kept = pl.Series("kept_id", ids[rows["kept_page"]].astype(str), dtype=pl.String)
+    kept_pages = ids[np.where(rows["rule"] == KNOWN, 0, rows["kept_page"])]
+    is_known = rows["rule"] == KNOWN
+    if is_known.any():
+        known = np.load(corpus.judgement / "known.npy", mmap_mode="r")
+        kept_pages[is_known] = known[rows["kept_page"][is_known]]
+    kept = pl.Series("kept_id", kept_pages.astype(str), dtype=pl.String)
     is_template = pl.col("rule") == TEMPLATE
     rules = pl.Series(RULES)
     return verdicts.with_columns(kept).select(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from reinschrift.flows.config import affecting
+from reinschrift.flows.store.references import references_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -100,7 +101,8 @@ def kept_settings(settings: Settings, options: Options) -> dict[str, Any]:
     """The settings that decide what is kept, as a manifest has them: no secrets, packs by hash."""
     names = set(affecting("read", "resolve")) - {"mask_key", "packs"}
     packs = hashlib.blake2b(repr(options.packs).encode(), digest_size=8).hexdigest()
-    return {**settings.model_dump(mode="json", include=names), "packs": packs}
+    against = sorted(references_of(settings.against))
+    return {**settings.model_dump(mode="json", include=names), "packs": packs, "against": against}
 
 
 def corpus_code_version() -> str:
@@ -141,6 +143,8 @@ def _version(settings: Settings, options: Options, names: Sequence[str], code: o
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = sorted(value, key=repr)  # the order in which a set of names is given
+    if "against" in values:  # what stands there, wherever it lies
+        values["against"] = sorted(references_of(settings.against))
     # What later settings become in the options of the read stage.
     derived = {f.name: getattr(options, f.name) for f in fields(options)}
     derived["skip"] = sorted(options.skip)

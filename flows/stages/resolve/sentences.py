@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from reinschrift.flows.stages.resolve.near import find_near_units
+from reinschrift.flows.stages.resolve.reference import find_in_references
 from reinschrift.flows.stages.resolve.verdicts import (
     BLOCK,
     KEY,
@@ -29,7 +30,9 @@ if TYPE_CHECKING:
 
 
 def find_sentences(work: Resolution) -> None:
-    """Verdicts on sentences that stand earlier in the corpus, in the same language."""
+    """Verdicts on sentences that stand in a reference or earlier in the corpus, in the same language."""
+    if work.settings.against:
+        find_in_references(work)
     if "sentence" in work.settings.repeat_units:
         _find_exact_sentences(work)
     find_near_units(work, "sentence")

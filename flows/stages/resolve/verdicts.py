@@ -26,8 +26,11 @@ KEYS_A_BUCKET = 2_000_000
 PAGES_A_ROW_GROUP = 50_000
 
 # What a verdict says, by its number in the files of the judgement.
-RULES = ("recurs-on-site", "exact-sentence", "exact-block", "near-sentence", "near-block")
-TEMPLATE, SENTENCE, BLOCK, NEAR_SENTENCE, NEAR_BLOCK = range(len(RULES))
+RULES = (
+    "recurs-on-site", "exact-sentence", "exact-block", "near-sentence", "near-block", "in-reference",
+)  # fmt: skip
+TEMPLATE, SENTENCE, BLOCK, NEAR_SENTENCE, NEAR_BLOCK, KNOWN = range(len(RULES))
+ELSEWHERE = (TEMPLATE, KNOWN)  # what points at no sentence of this corpus
 PAGE_RULES = (None, "removed", "same-url", "exact-page", "near-page")
 STAYS, REMOVED, SAME_URL, EXACT_PAGE, NEAR_PAGE = range(len(PAGE_RULES))
 
@@ -184,7 +187,7 @@ def _moved_owners(work: Resolution) -> pl.DataFrame:
     if chains:
         every = [work.verdicts.read(part.number) for part in work.parts]
         rows = np.concatenate([rows, *every])
-        rows = rows[rows["rule"] != TEMPLATE]
+        rows = rows[~np.isin(rows["rule"], ELSEWHERE)]
     then = {f"{name}_then": rows[name] for name in KEPT}
     moved = pl.DataFrame({kept: rows[own] for own, kept in zip(PLACE, KEPT, strict=True)} | then)
     pointed = pl.DataFrame({name: rows[name] for name in KEPT}).unique()
@@ -212,7 +215,7 @@ def _follow(verdicts: NDArray[Any], moved: pl.DataFrame) -> NDArray[Any]:
     if moved.is_empty() or not len(verdicts):
         return verdicts
     kept = _point_on(pl.DataFrame({name: verdicts[name] for name in KEPT}), moved, KEPT)
-    points = verdicts["rule"] != TEMPLATE
+    points = ~np.isin(verdicts["rule"], ELSEWHERE)
     for name in KEPT:
         verdicts[name] = np.where(points, kept[name].to_numpy(), verdicts[name])
     return verdicts
