@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from reinschrift.flows.stages.resolve.pages import TooManyPagesError
 from reinschrift.transforms.repeats.exact import QUOTES, add_hash, combine, find_repeats, normalise
+from tests.conftest import clean
 
 
 def hashes(*texts, kind="paragraph", min_chars=1):
@@ -136,3 +138,11 @@ def test_wide_keys_are_the_upper_half_of_128_bits():
     wide = add_hash(frame, 1, bits=128)["hash_high"].item()
     assert wide == 7162440667675545865
     assert add_hash(frame, 1)["hash_high"].item() is None
+
+
+def test_more_pages_than_can_be_numbered_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("reinschrift.flows.stages.resolve.pages.MAX_PAGES", 1)
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.txt").write_text("A lighthouse needs a keeper who does not sleep.")
+    with pytest.raises(TooManyPagesError, match="2 pages: a run numbers its pages with 32 bits"):
+        clean([tmp_path / "a.txt", tmp_path / "b.txt"], tmp_path / "out")

@@ -11,6 +11,7 @@ import polars as pl
 from reinschrift.flows.store.removals import is_removed
 from reinschrift.flows.store.tables import stage_files
 from reinschrift.transforms.contracts import PAGE_KEYS, PAGES, Table
+from reinschrift.transforms.errors import ReinschriftError
 from reinschrift.transforms.text.urls import fetch_time
 
 if TYPE_CHECKING:
@@ -21,6 +22,13 @@ if TYPE_CHECKING:
     from reinschrift.flows.store.removals import Removal
 
 DOCUMENT_ID_CHARS = 20  # hexadecimal: 80 bits, one collision in 10^9 pages is 1 in 10^6
+
+
+MAX_PAGES = 2**32 - 1  # page numbers are 32 bits wide wherever they are written
+
+
+class TooManyPagesError(ReinschriftError):
+    """More pages than a run can number."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,11 @@ def number_pages(corpus: Corpus, stages: Sequence[str], removals: Sequence[Remov
     """
     frames = [_pages_of(corpus, stage, number) for number, stage in enumerate(stages)]
     pages = pl.concat(frames) if frames else _pages_of(corpus, "", 0)
+    if pages.height > MAX_PAGES:
+        raise TooManyPagesError(
+            f"{pages.height:,} pages: a run numbers its pages with 32 bits, at most {MAX_PAGES:,}",
+            "clean the inputs in two corpora, the second with `against`",
+        )
     pages = pages.with_row_index("page_no")
     twice = pages.filter(pl.col("document_id").is_duplicated())
     if twice.height:
