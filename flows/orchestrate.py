@@ -148,7 +148,7 @@ def describe_outcome(report: Report) -> str:
         causes = ", ".join(one.name for one in result.causes)
         return f"{report.state}: {causes}" if causes else report.state
     documents = int(report.verdict.figures.get("documents", 0))
-    words = [f"{documents:,} documents"]
+    words = [f"{documents:,} document{'' if documents == 1 else 's'}"]
     if report.documents_before is not None and not report.is_unchanged:
         words.append(f"{documents - report.documents_before:+,}")
     if report.quarantine.height:

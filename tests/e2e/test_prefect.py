@@ -188,7 +188,7 @@ def test_as_a_subflow_of_a_project(server, tmp_path):
     assert "ParameterTypeError True" in done.stdout
     assert "<h1>published" in (tmp_path / "report.html").read_text()
     runs = {run["state_name"]: run["state"]["message"] for run in runs_in(url, "COMPLETED", "FAILED")}
-    assert runs["Quarantined"] == "1 documents, 1 quarantined"
+    assert runs["Quarantined"] == "1 document, 1 quarantined"
     assert "refused by the gate: own.long" in [run["state"]["message"] for run in runs_in(url, "FAILED")]
     tasks = {one["name"] for one in ask(url, "/task_runs/filter", {"limit": 200})}
     assert {"plan", "read a.txt", "resolve", "publish part 0", "gate", "switch", "assets"} <= tasks
