@@ -26,10 +26,10 @@ run: $(VENV)/installed ## clean INPUT (default seeds/) into OUT (default data/)
 	$(BIN)/reinschrift run $(INPUT) --out $(OUT)
 
 test: $(VENV)/installed ## every test
-	$(BIN)/python -m pytest -n $(WORKERS) -rs
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -rs
 
 test-fast: $(VENV)/installed ## the inner loop: no servers, no killing, no bench
-	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m "not slow"
 
 test-all: ## every test on every supported Python of this machine
 	@for python in $(PYTHONS); do \
