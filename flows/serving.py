@@ -278,7 +278,7 @@ def _free_port(wanted: int | None) -> int:
 
     Raises ServerError where the one that is wanted is taken.
     """
-    for port in (wanted,) if wanted else (UI_PORT, 0):
+    for port in (UI_PORT, 0) if wanted is None else (wanted,):
         with socket.socket() as probe, contextlib.suppress(OSError):
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -292,7 +292,7 @@ def server(log: Path, port: int | None = None, *, with_ui: bool = False) -> Iter
 
     Raises ServerError where it does not answer within STARTUP_SECONDS.
     """
-    port = _free_port(port) if with_ui else _free_port(None)
+    port = _free_port(port if with_ui else 0)
     module = "reinschrift.flows.workers.prefect_server"
     command = [sys.executable, "-P", "-m", module, str(os.getpid()), "server", "start"]
     command += ["--host", "127.0.0.1", "--port", str(port), *([] if with_ui else ["--no-ui"])]

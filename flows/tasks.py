@@ -5,12 +5,12 @@ Importing this module imports Prefect; `flows.serving` sets its environment firs
 
 from __future__ import annotations
 
+import contextlib
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.futures import wait
 
 from reinschrift.flows.stages.assemble import publish_part
 from reinschrift.flows.stages.read import read_shard, read_shard_carefully
@@ -111,7 +111,9 @@ class TaskMapper:
             for future in futures:
                 yield future.result()
         except BrokenProcessPool:
-            wait(futures)
+            for future in futures:
+                with contextlib.suppress(BrokenProcessPool):
+                    future.wait()
             self.close()
             raise
 
