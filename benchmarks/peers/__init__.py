@@ -1,0 +1,1 @@
+"""Peers that do the same work, beside ours, in one command: `python -m benchmarks.peers`."""
