@@ -5,6 +5,7 @@ Each is a share with a threshold. docs/gate.md says on what it was measured; a s
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ MIN_PROSE_SENTENCES = 20  # fewer say nothing of how sentences are cut
 MIN_DOCUMENTS = 4
 MIN_PROSE_CHARS = 2_000
 MIN_PAGES = 5
+DEVIATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,13 @@ class Bound:
     reads: tuple[str, ...]
     severity: str = ERROR
     without: str = ""  # a step; skipped, the bound says nothing
+    varies: bool = False  # few units may lie beyond it by chance
+
+    def allowed(self, high: float, whole: float) -> float:
+        """The largest share of so many units: of few, DEVIATIONS standard deviations more."""
+        return (
+            high + DEVIATIONS * math.sqrt(high * (1 - high) / whole) if self.varies and whole else high
+        )
 
 
 def _unsplit(figures: Figures) -> tuple[float, float] | None:
@@ -86,6 +95,7 @@ BOUNDS = (
         _unsplit,
         ("sentences.rows", "sentences.text"),
         without="sentences",
+        varies=True,
     ),
     Bound(
         "sanity.sentence-length",
@@ -94,6 +104,7 @@ BOUNDS = (
         _long,
         ("sentences.rows", "sentences.text"),
         without="sentences",
+        varies=True,
     ),
     Bound(
         "sanity.language",
@@ -159,6 +170,7 @@ def judge_sanity(
         high = thresholds.get(bound.name, bound.high)
         part, whole = found or (0, 0)
         share = part / whole if whole else 0.0
+        high = bound.allowed(high, whole)
         yield Observation(
             bound.name,
             "corpus",

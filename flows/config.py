@@ -368,7 +368,12 @@ class Settings(BaseSettings):
     @field_validator("severity", "thresholds", mode="before")
     @classmethod
     def split_table(cls, value: object) -> object:
-        """A table, or `name=value,name=value` as in the environment."""
+        """A table, also as TOML writes one in a line, or `name=value,name=value` as in the environment."""
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            try:
+                value = tomllib.loads(f"table = {value}")["table"]
+            except tomllib.TOMLDecodeError as error:
+                raise ValueError(f"not a table: {error}") from error
         if isinstance(value, str):
             pairs = [pair.partition("=") for pair in value.split(",") if pair.strip()]
             value = {name.strip(): given.strip() for name, _, given in pairs}

@@ -153,3 +153,16 @@ def test_a_pack_that_changes_while_the_program_lives_is_read_again(tmp_path):
         file.write_text(pack.format(target, target).replace("'", '"'))
         page = reinschrift.clean(line, packs=[file], line_model=False)
         assert (line in page.text) == stays
+
+
+@pytest.mark.parametrize(
+    "written",
+    ['{"sanity.*" = "warn"}', "sanity.*=warn", {"sanity.*": "warn"}, ' { "sanity.*" = "warn" } '],
+)
+def test_a_table_in_every_form_it_is_written_in(written):
+    assert load_settings(severity=written).severity == (("sanity.*", "warn"),)
+
+
+def test_a_broken_table_is_a_clear_error():
+    with pytest.raises(ConfigError, match="not a table"):
+        load_settings(severity='{"sanity.*" = warn}')

@@ -10,6 +10,7 @@ import pytest
 
 from reinschrift.expectations.gate import ALL_LAWS, judge_corpus, judge_plainly
 from reinschrift.expectations.rows import ROW_LAWS
+from reinschrift.expectations.sanity import BOUNDS
 from reinschrift.expectations.seal import MANIFEST, compose_manifest, read_manifest
 from reinschrift.expectations.terms import Terms
 from reinschrift.flows.workers.gate_process import GateProcess
@@ -266,3 +267,13 @@ def test_data_docs_load_nothing_and_suites_are_read_back(corpus, tmp_path):
     assert set(suites) >= {table.name for table in PUBLISHED}
     measured = {one["kwargs"]["column"] for suite in suites.values() for one in suite["expectations"]}
     assert measured == {one.name for one in verdict.findings}
+
+
+def test_few_sentences_may_lie_beyond_a_bound_by_chance():
+    figures = {"prose_sentences": 100, "unsplit": 11, "long": 0}
+    bound = next(one for one in BOUNDS if one.name == "sanity.sentences-split")
+    assert bound.share(figures) == (11, 100)
+    assert 0.11 < bound.allowed(bound.high, 100) < 0.12
+    assert bound.allowed(bound.high, 10_000) < 0.06
+    language = next(one for one in BOUNDS if one.name == "sanity.language")
+    assert language.allowed(language.high, 10) == language.high
