@@ -41,9 +41,9 @@ class Bound:
 
     def allowed(self, high: float, whole: float) -> float:
         """The largest share of so many units: of few, DEVIATIONS standard deviations more."""
-        return (
-            high + DEVIATIONS * math.sqrt(high * (1 - high) / whole) if self.varies and whole else high
-        )
+        if not (self.varies and whole and 0 < high < 1):
+            return high
+        return high + DEVIATIONS * math.sqrt(high * (1 - high) / whole)
 
 
 def _unsplit(figures: Figures) -> tuple[float, float] | None:

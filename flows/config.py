@@ -368,7 +368,7 @@ class Settings(BaseSettings):
     @field_validator("severity", "thresholds", mode="before")
     @classmethod
     def split_table(cls, value: object) -> object:
-        """A table, also as TOML writes one in a line, or `name=value,name=value` as in the environment."""
+        """A table, one of TOML in a line, or `name=value,name=value` as in the environment."""
         if isinstance(value, str) and value.lstrip().startswith("{"):
             try:
                 value = tomllib.loads(f"table = {value}")["table"]

@@ -277,3 +277,4 @@ def test_few_sentences_may_lie_beyond_a_bound_by_chance():
     assert bound.allowed(bound.high, 10_000) < 0.06
     language = next(one for one in BOUNDS if one.name == "sanity.language")
     assert language.allowed(language.high, 10) == language.high
+    assert bound.allowed(-1.0, 100) == -1.0
