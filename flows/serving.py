@@ -38,7 +38,8 @@ STARTUP_SECONDS = 200
 STOP_SECONDS = 15
 UI_PORT = 4200
 SERVED = "_REINSCHRIFT_SERVED"  # holds served_parameters, for the processes that run the flow
-PINNED = ("out", "publish", "packs")  # settings that name places to read or write
+# Settings that name places to read or write, machines to work on, or code to run.
+PINNED = ("out", "publish", "packs", "against", "cluster", "expectations")
 ENVIRONMENT = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
